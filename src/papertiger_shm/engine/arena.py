@@ -1,0 +1,222 @@
+"""The arena: blocks of words, handed out and taken back.
+
+The segment only says, in each block's header word, how large the block is and what it holds, so that the arena can
+be walked from its first word to the top. Which blocks are free, and which of those may be used again, is the
+writer's private knowledge, made anew by a walk when a writer opens the segment: a free block needs no links, and
+what a dead writer scribbled into one harms nobody.
+
+A freed block stays as it is, byte for byte, in *quarantine* until the epoch has moved, since a reader may still
+hold its address. What is stored in a block is not this room's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sortedcontainers import SortedList
+
+from ..errors import CorruptSegment
+from .commit import Commit
+from .layout import (
+    ARENA,
+    CLEARED,
+    FREE,
+    H_ALLOCATED,
+    H_EPOCH,
+    H_RESERVED,
+    H_TOP,
+    KIND_SHIFT,
+    MIN_BLOCK,
+    SIZE_MASK,
+    block_header,
+    size_class,
+)
+from .memory import Memory
+
+Reserve = Callable[[int], int]
+"""Make the segment safe to touch up to this byte; answer up to which byte it now is. ``OSError`` when it cannot."""
+
+
+class NoRoom(Exception):
+    """No block of the wanted size can be had now. The engine's own; callers of the engine see ``StoreFull``."""
+
+    def __init__(self, words: int, reason: str) -> None:
+        super().__init__(reason)
+        self.words = words
+        self.reason = reason
+
+
+class Arena:
+    """The blocks of one segment, as its writer knows them."""
+
+    def __init__(self, memory: Memory, commit: Commit, reserve: Reserve) -> None:
+        self._words = memory.words
+        self._commit = commit
+        self._reserve = reserve
+        size = len(memory.words)
+        # Records leave this much at the end alone, so that a full store can still be read, cleared and joined.
+        self._margin = min(size // 32, 4096)
+        self._lump = min(max(size // 64, 512), 1 << 17)
+        self._bins: dict[int, dict[int, None]] = {}
+        self._sizes: SortedList[int] = SortedList()
+        self._size_at: dict[int, int] = {}
+        self._start_of_end: dict[int, int] = {}
+        self._moves: list[tuple[bool, int, int]] = []  # this commit's: taken from a bin, or a rest put into one
+        self._freed: list[tuple[int, int]] = []
+        self._quarantine: list[tuple[int, int]] = []
+        self.quarantined = 0
+
+    # --- within a commit -----------------------------------------------------------------------------------
+
+    def allocate(self, kind: int, words: int, *, spare: bool = False) -> int:
+        """A block with a body of at least ``words`` words; returns the address of the body.
+
+        ``spare`` blocks may come from the last few words that records leave alone.
+
+        Raises:
+            NoRoom: neither a free block nor the rest of the segment is large enough.
+        """
+        size = max(size_class(words + 1), MIN_BLOCK)
+        address, size = self._take(size) or self._grow(size, 0 if spare else self._margin)
+        self._commit.store(address, block_header(kind, size))
+        self._commit.add(H_ALLOCATED, size)
+        return address + 1
+
+    def free(self, body: int) -> None:
+        """Give the block back; it can be used again when the epoch has moved after this commit."""
+        header = self._commit.load(body - 1)
+        size = header & SIZE_MASK
+        self._commit.store(body - 1, block_header(FREE, size))
+        self._commit.add(H_ALLOCATED, -size)
+        self._freed.append((body - 1, size))
+
+    def retag(self, body: int, kind: int) -> None:
+        """Let the block be of another kind."""
+        self._commit.store(body - 1, block_header(kind, self._commit.load(body - 1) & SIZE_MASK))
+
+    def settle(self) -> None:
+        """The commit was published."""
+        self._moves.clear()
+        if self._freed:
+            self._quarantine += self._freed
+            self.quarantined += sum(size for _, size in self._freed)
+            self._freed.clear()
+
+    def undo(self) -> None:
+        """The commit was discarded: the free blocks are again what they were before it."""
+        for taken, address, size in reversed(self._moves):
+            if taken:
+                self._keep(address, size)
+            else:
+                self._drop(address, size)
+        self._moves.clear()
+        self._freed.clear()
+
+    # --- between commits -----------------------------------------------------------------------------------
+
+    @property
+    def wants_epoch(self) -> bool:
+        """A good lump of memory waits in quarantine: a fixed amount, or an eighth of a large store."""
+        return self.quarantined > max(self._lump, self._words[H_TOP] >> 3)
+
+    def advance_epoch(self) -> None:
+        """Move the epoch, and make everything in quarantine free. One word changes, so this needs no journal."""
+        self._words[H_EPOCH] += 1
+        for address, size in self._quarantine:
+            self._keep(*self._join(address, size))
+        self._quarantine.clear()
+        self.quarantined = 0
+
+    def adopt(self) -> Iterator[tuple[int, int]]:
+        """Walk the arena of a segment that another writer left; yields ``(kind, body)`` of every block in use.
+
+        Run it to its end: free blocks become known on the way. The epoch has to have moved.
+        """
+        for address, kind, size in walk(self._words):
+            if kind == FREE:
+                self._keep(*self._join(address, size))
+            else:
+                yield kind, address + 1
+
+    @property
+    def free_words(self) -> int:
+        """Words in free blocks, quarantine not included."""
+        return sum(self._size_at.values())
+
+    def _take(self, size: int) -> tuple[int, int] | None:
+        place = self._sizes.bisect_left(size)
+        if place == len(self._sizes):
+            return None
+        found = self._sizes[place]
+        address = next(iter(self._bins[found]))
+        self._drop(address, found)
+        self._moves.append((True, address, found))
+        rest = found - size
+        if rest < MIN_BLOCK:
+            return address, found
+        self._keep(address + size, rest)
+        self._moves.append((False, address + size, rest))
+        self._commit.store(address + size, block_header(FREE, rest))
+        return address, size
+
+    def _grow(self, size: int, margin: int) -> tuple[int, int]:
+        top = self._commit.load(H_TOP)
+        end = top + size
+        if end + margin > len(self._words):
+            raise NoRoom(size, "the segment's max_size is used up")
+        if end + margin > self._words[H_RESERVED]:
+            try:
+                self._words[H_RESERVED] = self._reserve((end + margin) * 8) // 8
+            except OSError as error:
+                raise NoRoom(size, f"the machine's shared memory is used up ({error.strerror})") from error
+        self._commit.store(H_TOP, end)
+        return top, size
+
+    def _join(self, address: int, size: int) -> tuple[int, int]:
+        """The block together with its free neighbours, which leave their bins."""
+        before = self._start_of_end.get(address)
+        if before is not None:
+            self._drop(before, address - before)
+            address, size = before, size + address - before
+        behind = self._size_at.get(address + size)
+        if behind is not None:
+            self._drop(address + size, behind)
+            size += behind
+        return address, size
+
+    def _keep(self, address: int, size: int) -> None:
+        self._size_at[address] = size
+        self._start_of_end[address + size] = address
+        found = self._bins.get(size)
+        if found is None:
+            self._bins[size] = {address: None}
+            self._sizes.add(size)
+        else:
+            found[address] = None
+
+    def _drop(self, address: int, size: int) -> None:
+        del self._size_at[address]
+        del self._start_of_end[address + size]
+        found = self._bins[size]
+        del found[address]
+        if not found:
+            del self._bins[size]
+            self._sizes.remove(size)
+
+
+def walk(words: memoryview) -> Iterator[tuple[int, int, int]]:
+    """Every block from the first to the top as ``(address, kind, size)``.
+
+    Raises:
+        CorruptSegment: a header word cannot be one, so that the walk cannot go on.
+    """
+    address, top = ARENA, words[H_TOP]
+    if not ARENA <= top <= len(words):
+        raise CorruptSegment(f"the arena's top is word {top} of {len(words)}")
+    while address < top:
+        header = words[address]
+        kind, size = header >> KIND_SHIFT, header & SIZE_MASK
+        if not FREE <= kind <= CLEARED or size < 2 or address + size > top:
+            raise CorruptSegment(f"word {address} is no block header: {header:#018x}")
+        yield address, kind, size
+        address += size

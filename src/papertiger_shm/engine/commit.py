@@ -1,0 +1,118 @@
+"""A commit: a set of word changes that happens wholly or not at all.
+
+The writer never stores into reachable memory on its own. It says here which words are to change, reads its own
+changes back through here, and ``publish`` carries them out behind a redo journal and the seqlocks of the
+collections concerned. ``replay`` finishes a commit that its writer did not live to finish. What the words mean
+is nobody's business in this room, and nothing here chooses an address.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from itertools import chain
+
+from ..errors import CorruptSegment
+from .layout import (
+    ARENA,
+    H_JOURNAL,
+    JOURNAL,
+    JOURNAL_CHANGES,
+    JOURNAL_PAIRS,
+    JOURNAL_SEQUENCES,
+    KIND_SHIFT,
+    SIZE_MASK,
+)
+from .memory import Memory
+
+
+class Commit:
+    """The open commit of the one writer; it is used again for the next one after ``publish`` or ``discard``."""
+
+    __slots__ = ("_sequences", "_words", "changes")
+
+    def __init__(self, memory: Memory) -> None:
+        self._words = memory.words
+        self.changes: dict[int, int] = {}
+        self._sequences: set[int] = set()
+
+    def load(self, address: int) -> int:
+        """The word as it will be after this commit."""
+        value = self.changes.get(address)
+        return self._words[address] if value is None else value
+
+    def store(self, address: int, value: int) -> None:
+        """Let the word become ``value`` when this commit is published."""
+        self.changes[address] = value
+
+    def add(self, address: int, amount: int) -> None:
+        """Let the word grow by ``amount``, which may be negative."""
+        self.changes[address] = self.load(address) + amount
+
+    def touch(self, sequence: int) -> None:
+        """Readers under the seqlock at this address must see the commit wholly or not at all."""
+        self._sequences.add(sequence)
+
+    @property
+    def journal_words(self) -> int:
+        """Words that the body of a journal needs to hold this commit."""
+        return JOURNAL_PAIRS + 2 * (len(self.changes) + len(self._sequences))
+
+    def publish(self, journal: int) -> None:
+        """Carry the commit out, through the journal whose body is at this address and large enough.
+
+        Its moment is the single store that sets the journal pointer.
+        """
+        words = self._words
+        finals = [(address, (words[address] | 1) + 1) for address in self._sequences]
+        flat = array("Q", (len(finals), len(self.changes)))
+        flat.extend(chain.from_iterable(finals))
+        flat.extend(chain.from_iterable(self.changes.items()))
+        words[journal : journal + len(flat)] = memoryview(flat)
+        words[H_JOURNAL] = journal
+        _carry_out(words, finals, self.changes.items())
+        words[H_JOURNAL] = 0
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget every change that was not published."""
+        self.changes.clear()
+        self._sequences.clear()
+
+
+def replay(memory: Memory) -> bool:
+    """Finish the commit that a dead writer left in the journal; ``True`` if there was one.
+
+    Doing it again from the start is right wherever the writer stopped, and wherever an earlier replay stopped: a
+    reader that finds a sequence even before and after sees, whichever pass it met, the words as they are at the end.
+
+    Raises:
+        CorruptSegment: the journal cannot be what a writer left.
+    """
+    words = memory.words
+    journal = words[H_JOURNAL]
+    if not journal:
+        return False
+    limit = len(words)
+    if not ARENA < journal < limit - JOURNAL_PAIRS or words[journal - 1] >> KIND_SHIFT != JOURNAL:
+        raise CorruptSegment(f"the journal pointer leads to word {journal}, where no journal is; start a new store")
+    sequences, changes = words[journal + JOURNAL_SEQUENCES], words[journal + JOURNAL_CHANGES]
+    body = JOURNAL_PAIRS + 2 * (sequences + changes)
+    if body >= words[journal - 1] & SIZE_MASK or journal + body > limit:
+        raise CorruptSegment(f"the journal at word {journal} claims {sequences + changes} changes; start a new store")
+    flat = words[journal + JOURNAL_PAIRS : journal + body].tolist()
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    if any(address >= limit for address, _ in pairs):
+        raise CorruptSegment(f"the journal at word {journal} changes words outside the segment; start a new store")
+    _carry_out(words, pairs[:sequences], pairs[sequences:])
+    words[H_JOURNAL] = 0
+    return True
+
+
+def _carry_out(words: memoryview, finals: Iterable[tuple[int, int]], changes: Iterable[tuple[int, int]]) -> None:
+    for address, even in finals:
+        words[address] = even - 1
+    for address, value in changes:
+        words[address] = value
+    for address, even in finals:
+        words[address] = even

@@ -1,0 +1,203 @@
+"""The directory: an open-addressed hash table of words that leads from a key to the address of its block.
+
+Collections, records and posting lists are all found through it. A key lives in a *space*, named by a token, and
+its *needle* is the token's eight bytes followed by the key's own: what is hashed, and what is compared. A slot is
+16 bits of the hash and an address; a lookup goes from the hash's place upwards until it meets an empty slot.
+
+This is the writer's side, plus ``probe``, which any reader may use. What the blocks are is not known here beyond
+the head that all of them share.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from xxhash import xxh3_64_intdigest
+
+from ..errors import CorruptSegment
+from .arena import Arena
+from .commit import Commit
+from .layout import (
+    ADDRESS_MASK,
+    DIRECTORY,
+    DIRECTORY_CAPACITY,
+    DIRECTORY_SLOTS,
+    EMPTY,
+    H_DIRECTORY,
+    H_ENTRIES,
+    H_SLOTS_USED,
+    SHAPE,
+    TAG_MASK,
+    TOKEN,
+    TOMBSTONE,
+)
+from .memory import Memory, Slices
+
+FIRST_CAPACITY = 512
+_NEEDLE = TOKEN * 8  # byte offset of the needle in a block's head
+_OVERHEAD = 8  # bytes of a needle that are not the key's
+
+needle_hash = xxh3_64_intdigest
+
+
+def needle_of(token: int, key: bytes) -> bytes:
+    """What is hashed and compared for ``key`` in the space ``token``."""
+    return token.to_bytes(8, "little") + key
+
+
+def needle_at(words: memoryview, raw: Slices, address: int) -> bytes:
+    """The needle of the block at ``address``."""
+    start = address * 8 + _NEEDLE
+    return raw[start : start + _OVERHEAD + (words[address + SHAPE] >> 40)]
+
+
+def leads_to(words: memoryview, raw: Slices, address: int, needle: bytes) -> bool:
+    """Whether the block at ``address`` has this needle and no longer one."""
+    start = address * 8 + _NEEDLE
+    return raw[start : start + len(needle)] == needle and words[address + SHAPE] >> 40 == len(needle) - _OVERHEAD
+
+
+def probe(words: memoryview, raw: Slices, directory: int, limit: int, needle: bytes) -> int:
+    """The address that ``needle`` leads to, or 0, in the directory whose body is at ``directory``.
+
+    Addresses from ``limit`` on are never followed. Ends after one round at the most, whatever the memory holds.
+
+    Raises:
+        IndexError, CorruptSegment: the memory is no directory, or is no longer one.
+    """
+    capacity = words[directory + DIRECTORY_CAPACITY]
+    base, mask = directory + DIRECTORY_SLOTS, capacity - 1
+    if capacity & mask or base + capacity > limit:
+        raise CorruptSegment(f"the directory at word {directory} claims {capacity} slots")
+    hashed = xxh3_64_intdigest(needle)
+    tag = hashed & TAG_MASK
+    place = hashed & mask
+    for _ in range(capacity):
+        slot = words[base + place]
+        if not slot:
+            return 0
+        address = slot ^ tag
+        if address < limit and leads_to(words, raw, address, needle):
+            return address
+        place = place + 1 & mask
+    return 0
+
+
+def create_directory(memory: Memory, commit: Commit, arena: Arena) -> None:
+    """Stage a new store's first directory; its fresh memory is zero already."""
+    body = arena.allocate(DIRECTORY, DIRECTORY_SLOTS + FIRST_CAPACITY)
+    memory.words[body + DIRECTORY_CAPACITY] = FIRST_CAPACITY
+    commit.store(H_DIRECTORY, body)
+
+
+class Directory:
+    """The directory as the writer changes it."""
+
+    def __init__(self, memory: Memory, commit: Commit, arena: Arena) -> None:
+        self._memory = memory
+        self._words = memory.words
+        self._raw = memory.raw
+        self._commit = commit
+        self._arena = arena
+        self._limit = len(memory.words)
+        # Slots given up in the open commit, by needle. A key that comes back in the same commit gets its slot
+        # again: a reader in mid-probe must not miss a key that is there before the commit and after it.
+        self._vacated: dict[bytes, int] = {}
+        self._vacant: set[int] = set()
+        self._aim()
+
+    def find(self, needle: bytes) -> tuple[int, int]:
+        """``(slot, address)`` of the needle; with address 0, the slot is where it would go."""
+        changes, words, base, mask, limit = self._commit.changes, self._words, self._base, self._mask, self._limit
+        hashed = xxh3_64_intdigest(needle)
+        tag = hashed & TAG_MASK
+        place = hashed & mask
+        free = 0
+        while True:
+            at = base + place
+            slot = changes.get(at)
+            if slot is None:
+                slot = words[at]
+            if slot == EMPTY:
+                return self._vacated.get(needle) or free or at, 0
+            if slot == TOMBSTONE:
+                if not free and at not in self._vacant:
+                    free = at
+            else:
+                address = slot ^ tag
+                if address < limit and leads_to(words, self._raw, address, needle):
+                    return at, address
+            place = place + 1 & mask
+
+    def point(self, slot: int, needle: bytes, address: int) -> None:
+        """Let the slot that ``find`` gave for this needle lead to ``address``."""
+        self._commit.store(slot, xxh3_64_intdigest(needle) & TAG_MASK | address)
+
+    def insert(self, slot: int, needle: bytes, address: int) -> None:
+        """As ``point``, for a needle that led nowhere."""
+        if self._commit.load(slot) == EMPTY:
+            self._commit.add(H_SLOTS_USED, 1)
+        self._commit.add(H_ENTRIES, 1)
+        self._vacated.pop(needle, None)
+        self._vacant.discard(slot)
+        self.point(slot, needle, address)
+
+    def remove(self, slot: int, needle: bytes) -> None:
+        """Let the needle lead nowhere; its slot becomes a tombstone."""
+        self._commit.store(slot, TOMBSTONE)
+        self._commit.add(H_ENTRIES, -1)
+        self._vacated[needle] = slot
+        self._vacant.add(slot)
+
+    def sweep(self) -> None:
+        """Before a commit is published: a tombstone with nothing behind it need not be one."""
+        for slot in self._vacant:
+            behind = self._base + (slot - self._base + 1 & self._mask)
+            if self._commit.load(behind) == EMPTY:
+                self._commit.store(slot, EMPTY)
+                self._commit.add(H_SLOTS_USED, -1)
+
+    def settle(self) -> None:
+        """The commit was published, or discarded."""
+        self._vacated.clear()
+        self._vacant.clear()
+
+    def has_room(self, entries: int) -> bool:
+        """Whether ``entries`` more keep the probes short: at most three slots of five in use."""
+        return (self._commit.load(H_SLOTS_USED) + entries) * 5 <= (self._mask + 1) * 3
+
+    def rebuild(self, entries: int) -> None:
+        """Stage a fresh directory with room for ``entries`` more and no tombstones; call with an empty commit.
+
+        Raises:
+            NoRoom: the arena has no block for it.
+        """
+        words, raw = self._words, self._raw
+        live = words[H_ENTRIES] + entries
+        capacity = FIRST_CAPACITY
+        while live * 5 > capacity * 2:
+            capacity *= 2
+        body = self._arena.allocate(DIRECTORY, DIRECTORY_SLOTS + capacity)
+        # Built in private memory and moved in one piece: a store into an array is half the cost of one into a view.
+        table = array("Q", bytes(8 * capacity))
+        mask = capacity - 1
+        for slot in words[self._base : self._base + self._mask + 1].tolist():
+            if slot != EMPTY and slot != TOMBSTONE:
+                place = xxh3_64_intdigest(needle_at(words, raw, slot & ADDRESS_MASK)) & mask
+                while table[place]:
+                    place = place + 1 & mask
+                table[place] = slot
+        words[body + DIRECTORY_CAPACITY] = capacity
+        words[body + DIRECTORY_SLOTS : body + DIRECTORY_SLOTS + capacity] = memoryview(table)
+        self._arena.free(words[H_DIRECTORY])
+        self._commit.store(H_DIRECTORY, body)
+        self._commit.store(H_SLOTS_USED, words[H_ENTRIES])
+
+    def reopen(self) -> None:
+        """The directory is another one than before."""
+        self._aim()
+
+    def _aim(self) -> None:
+        body = self._words[H_DIRECTORY]
+        self._base = body + DIRECTORY_SLOTS
+        self._mask = self._words[body + DIRECTORY_CAPACITY] - 1
