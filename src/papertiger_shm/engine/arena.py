@@ -51,7 +51,7 @@ class Arena:
 
     def __init__(self, memory: Memory, commit: Commit, reserve: Reserve) -> None:
         self._words = memory.words
-        self._commit = commit
+        self._draft = commit.draft
         self._reserve = reserve
         size = len(memory.words)
         # Records leave this much at the end alone, so that a full store can still be read, cleared and joined.
@@ -77,22 +77,28 @@ class Arena:
             NoRoom: neither a free block nor the rest of the segment is large enough.
         """
         size = max(size_class(words + 1), MIN_BLOCK)
-        address, size = self._take(size) or self._grow(size, 0 if spare else self._margin)
-        self._commit.store(address, block_header(kind, size))
-        self._commit.add(H_ALLOCATED, size)
+        fitting = self._bins.get(size)
+        if fitting:
+            address = next(iter(fitting))
+            self._drop(address, size)
+            self._moves.append((True, address, size))
+        else:
+            address, size = self._split(size) or self._grow(size, 0 if spare else self._margin)
+        self._draft[address] = kind << KIND_SHIFT | size
+        self._draft[H_ALLOCATED] += size
         return address + 1
 
     def free(self, body: int) -> None:
         """Give the block back; it can be used again when the epoch has moved after this commit."""
-        header = self._commit.load(body - 1)
+        header = self._draft[body - 1]
         size = header & SIZE_MASK
-        self._commit.store(body - 1, block_header(FREE, size))
-        self._commit.add(H_ALLOCATED, -size)
+        self._draft[body - 1] = block_header(FREE, size)
+        self._draft[H_ALLOCATED] -= size
         self._freed.append((body - 1, size))
 
     def retag(self, body: int, kind: int) -> None:
         """Let the block be of another kind."""
-        self._commit.store(body - 1, block_header(kind, self._commit.load(body - 1) & SIZE_MASK))
+        self._draft[body - 1] = block_header(kind, self._draft[body - 1] & SIZE_MASK)
 
     def settle(self) -> None:
         """The commit was published."""
@@ -143,11 +149,11 @@ class Arena:
         """Words in free blocks, quarantine not included."""
         return sum(self._size_at.values())
 
-    def _take(self, size: int) -> tuple[int, int] | None:
-        place = self._sizes.bisect_left(size)
-        if place == len(self._sizes):
+    def _split(self, size: int) -> tuple[int, int] | None:
+        """The best fitting larger block, or as much of it as is wanted."""
+        if not self._sizes or self._sizes[-1] < size:
             return None
-        found = self._sizes[place]
+        found: int = self._sizes[self._sizes.bisect_left(size)]
         address = next(iter(self._bins[found]))
         self._drop(address, found)
         self._moves.append((True, address, found))
@@ -156,11 +162,11 @@ class Arena:
             return address, found
         self._keep(address + size, rest)
         self._moves.append((False, address + size, rest))
-        self._commit.store(address + size, block_header(FREE, rest))
+        self._draft[address + size] = block_header(FREE, rest)
         return address, size
 
     def _grow(self, size: int, margin: int) -> tuple[int, int]:
-        top = self._commit.load(H_TOP)
+        top = self._draft[H_TOP]
         end = top + size
         if end + margin > len(self._words):
             raise NoRoom(size, "the segment's max_size is used up")
@@ -169,7 +175,7 @@ class Arena:
                 self._words[H_RESERVED] = self._reserve((end + margin) * 8) // 8
             except OSError as error:
                 raise NoRoom(size, f"the machine's shared memory is used up ({error.strerror})") from error
-        self._commit.store(H_TOP, end)
+        self._draft[H_TOP] = end
         return top, size
 
     def _join(self, address: int, size: int) -> tuple[int, int]:

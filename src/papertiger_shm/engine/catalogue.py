@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sortedcontainers import SortedDict
 
-from ..errors import CorruptSegment
+from ..errors import CorruptSegment, InvalidRequest
 from .arena import Arena
 from .commit import Commit
 from .directory import Directory, needle_at, needle_of
@@ -25,12 +25,14 @@ from .layout import (
     H_ITEMS,
     H_TOKEN,
     LINK_WORDS,
+    MAX_KEY,
     NEWEST,
     OLDER,
     OWN_TOKEN,
     POSTING,
     ROOT_TOKEN,
     SEQUENCE,
+    TOKEN,
 )
 from .memory import Memory
 from .posting import Postings
@@ -47,16 +49,18 @@ from .record import (
 RECLAIM_AT_ONCE = 32
 """Records that one commit of lazy work takes back: some 200 us, which is what a writer may wait for it."""
 
+KNOWN_POSTINGS = 1 << 16
+"""Posting lists whose anchors are remembered: 0.1 us against 0.7 for finding one."""
+
 
 class Catalogue:
     """The collections of one segment, as its writer knows them."""
 
-    def __init__(
-        self, memory: Memory, commit: Commit, arena: Arena, directory: Directory, postings: Postings
-    ) -> None:
+    def __init__(self, memory: Memory, commit: Commit, arena: Arena, directory: Directory, postings: Postings) -> None:
         self._memory = memory
         self._words = memory.words
-        self._commit = commit
+        self._draft = commit.draft
+        self._touched = commit.touched
         self._arena = arena
         self._directory = directory
         self._postings = postings
@@ -64,6 +68,7 @@ class Catalogue:
         self._moved: dict[bytes, int] = {}  # name -> anchor in the open commit, 0 for dropped
         self._cleared: list[int] = []
         self._clearing: list[int] = []
+        self._known: dict[tuple[int, bytes], int] = {}  # (space, key) -> anchor of posting lists lately used
 
     def adopt(self, kind: int, body: int) -> None:
         """Learn of a collection that the segment already has."""
@@ -75,24 +80,28 @@ class Catalogue:
 
     def find(self, name: bytes) -> int:
         """The collection's anchor, or 0."""
-        moved = self._moved.get(name)
-        return self._anchors.get(name, 0) if moved is None else moved
+        if name in self._moved:
+            return self._moved[name]
+        anchor: int = self._anchors.get(name, 0)
+        return anchor
 
     def open(self, name: bytes) -> int:
         """The collection's anchor; a new one where there was none."""
         anchor = self.find(name)
         if anchor:
             return anchor
-        token = self._commit.load(H_TOKEN)
-        self._commit.store(H_TOKEN, token + 2)
+        if len(name) > MAX_KEY:
+            raise InvalidRequest(f"a table and namespace of {len(name):,} bytes; {MAX_KEY:,} is the most")
+        token = self._draft[H_TOKEN]
+        self._draft[H_TOKEN] = token + 2
         anchor = self.add_anchor(COLLECTION, ROOT_TOKEN, name, token)
-        self._commit.add(H_COLLECTIONS, 1)
+        self._draft[H_COLLECTIONS] += 1
         self._moved[name] = anchor
         return anchor
 
     def drop_if_empty(self, name: bytes, anchor: int) -> None:
         """Give back the anchor of a collection whose last item has gone."""
-        if self._commit.load(anchor + COUNT) == 0:
+        if self._draft[anchor + COUNT] == 0:
             self._retire(name, anchor)
             self._arena.free(body_of_anchor(COLLECTION, anchor))
 
@@ -100,7 +109,7 @@ class Catalogue:
         """Make every item of the collection unreachable."""
         anchor = self.find(name)
         if anchor:
-            self._commit.add(H_ITEMS, -self._commit.load(anchor + COUNT))
+            self._draft[H_ITEMS] -= self._draft[anchor + COUNT]
             self._retire(name, anchor)
             self._arena.retag(body_of_anchor(COLLECTION, anchor), CLEARED)
             self._clearing.append(anchor)
@@ -115,7 +124,20 @@ class Catalogue:
         for name, anchor in self._anchors.items():
             yield name, self._words[anchor + COUNT]
 
-    # --- anchors of any kind -------------------------------------------------------------------------------------
+    # --- posting lists and anchors ------------------------------------------------------------------------------
+
+    def posting(self, space: int, key: bytes) -> int:
+        """The anchor of the posting list with this key; a new one where there was none."""
+        known = self._known.get((space, key))
+        if known:
+            return known
+        if len(key) > MAX_KEY:
+            raise InvalidRequest(f"an index value of {len(key):,} bytes; {MAX_KEY:,} is the most")
+        anchor = self._directory.find(needle_of(space, key))[1] or self.add_anchor(POSTING, space, key)
+        if len(self._known) >= KNOWN_POSTINGS:
+            self._known.clear()
+        self._known[space, key] = anchor
+        return anchor
 
     def add_anchor(self, kind: int, space: int, key: bytes, own_token: int = 0) -> int:
         """Write an empty anchor and let the directory lead to it."""
@@ -128,6 +150,7 @@ class Catalogue:
 
     def drop_posting(self, anchor: int) -> None:
         """Give back the anchor of a posting list whose last record has gone."""
+        self._known.pop((self._words[anchor + TOKEN], key_of(self._words, self._memory.raw, anchor)), None)
         self._forget(needle_at(self._words, self._memory.raw, anchor))
         self._postings.forget(anchor)
         self._arena.free(body_of_anchor(POSTING, anchor))
@@ -142,7 +165,7 @@ class Catalogue:
     def reclaim(self) -> None:
         """Stage one bounded piece of taking back a cleared collection."""
         anchor = self._cleared[-1]
-        words, commit = self._words, self._commit
+        words, draft = self._words, self._draft
         link = words[anchor + NEWEST]
         count = words[anchor + COUNT]
         taken = min(count, RECLAIM_AT_ONCE)
@@ -153,8 +176,8 @@ class Catalogue:
         if bool(link) != (taken < count):
             raise CorruptSegment(f"the cleared collection at word {anchor} does not hold the {count} items it counts")
         if link:
-            commit.store(anchor + NEWEST, link)
-            commit.store(anchor + COUNT, count - taken)
+            draft[anchor + NEWEST] = link
+            draft[anchor + COUNT] = count - taken
         else:
             self._arena.free(body_of_anchor(COLLECTION, anchor))
             self._cleared.pop()
@@ -164,17 +187,17 @@ class Catalogue:
         self._forget(needle_at(words, raw, record))
         for which in range(1, lists_of(words, record)):
             anchor = words[record - LINK_WORDS * which + ANCHOR]
-            self._commit.add(anchor + COUNT, -1)
-            if self._commit.load(anchor + COUNT) == 0:
+            self._draft[anchor + COUNT] -= 1
+            if self._draft[anchor + COUNT] == 0:
                 self.drop_posting(anchor)
         self._arena.free(body_of_record(words, record))
 
     def _retire(self, name: bytes, anchor: int) -> None:
-        self._commit.touch(anchor + SEQUENCE)
-        self._commit.add(H_COLLECTIONS, -1)
+        self._touched.add(anchor + SEQUENCE)
+        self._draft[H_COLLECTIONS] -= 1
         # The slot first: a reader that meets a dead token through a slot that still stands could only wait.
         self._forget(needle_of(ROOT_TOKEN, name))
-        self._commit.store(anchor + OWN_TOKEN, 0)
+        self._draft[anchor + OWN_TOKEN] = 0
         self._postings.forget(anchor)
         self._moved[name] = 0
 
@@ -191,10 +214,12 @@ class Catalogue:
                 self._anchors[name] = anchor
             else:
                 self._anchors.pop(name, None)
+        self._moved.clear()
         self._cleared += self._clearing
-        self.undo()
+        self._clearing.clear()
 
     def undo(self) -> None:
         """The commit was discarded."""
         self._moved.clear()
         self._clearing.clear()
+        self._known.clear()

@@ -21,6 +21,7 @@ from .layout import (
     ADDRESS_MASK,
     DIRECTORY,
     DIRECTORY_CAPACITY,
+    DIRECTORY_GUARD,
     DIRECTORY_SLOTS,
     EMPTY,
     H_DIRECTORY,
@@ -34,7 +35,7 @@ from .layout import (
 from .memory import Memory, Slices
 
 FIRST_CAPACITY = 512
-_NEEDLE = TOKEN * 8  # byte offset of the needle in a block's head
+NEEDLE = TOKEN * 8  # byte offset of the needle in a block's head
 _OVERHEAD = 8  # bytes of a needle that are not the key's
 
 needle_hash = xxh3_64_intdigest
@@ -47,13 +48,13 @@ def needle_of(token: int, key: bytes) -> bytes:
 
 def needle_at(words: memoryview, raw: Slices, address: int) -> bytes:
     """The needle of the block at ``address``."""
-    start = address * 8 + _NEEDLE
+    start = address * 8 + NEEDLE
     return raw[start : start + _OVERHEAD + (words[address + SHAPE] >> 40)]
 
 
 def leads_to(words: memoryview, raw: Slices, address: int, needle: bytes) -> bool:
     """Whether the block at ``address`` has this needle and no longer one."""
-    start = address * 8 + _NEEDLE
+    start = address * 8 + NEEDLE
     return raw[start : start + len(needle)] == needle and words[address + SHAPE] >> 40 == len(needle) - _OVERHEAD
 
 
@@ -67,7 +68,7 @@ def probe(words: memoryview, raw: Slices, directory: int, limit: int, needle: by
     """
     capacity = words[directory + DIRECTORY_CAPACITY]
     base, mask = directory + DIRECTORY_SLOTS, capacity - 1
-    if capacity & mask or base + capacity > limit:
+    if capacity & mask or base + capacity + DIRECTORY_GUARD > limit:
         raise CorruptSegment(f"the directory at word {directory} claims {capacity} slots")
     hashed = xxh3_64_intdigest(needle)
     tag = hashed & TAG_MASK
@@ -85,9 +86,9 @@ def probe(words: memoryview, raw: Slices, directory: int, limit: int, needle: by
 
 def create_directory(memory: Memory, commit: Commit, arena: Arena) -> None:
     """Stage a new store's first directory; its fresh memory is zero already."""
-    body = arena.allocate(DIRECTORY, DIRECTORY_SLOTS + FIRST_CAPACITY)
+    body = arena.allocate(DIRECTORY, DIRECTORY_SLOTS + FIRST_CAPACITY + DIRECTORY_GUARD)
     memory.words[body + DIRECTORY_CAPACITY] = FIRST_CAPACITY
-    commit.store(H_DIRECTORY, body)
+    commit.draft[H_DIRECTORY] = body
 
 
 class Directory:
@@ -97,7 +98,7 @@ class Directory:
         self._memory = memory
         self._words = memory.words
         self._raw = memory.raw
-        self._commit = commit
+        self._draft = commit.draft
         self._arena = arena
         self._limit = len(memory.words)
         # Slots given up in the open commit, by needle. A key that comes back in the same commit gets its slot
@@ -108,16 +109,14 @@ class Directory:
 
     def find(self, needle: bytes) -> tuple[int, int]:
         """``(slot, address)`` of the needle; with address 0, the slot is where it would go."""
-        changes, words, base, mask, limit = self._commit.changes, self._words, self._base, self._mask, self._limit
+        draft, base, mask, limit = self._draft, self._base, self._mask, self._limit
         hashed = xxh3_64_intdigest(needle)
         tag = hashed & TAG_MASK
         place = hashed & mask
         free = 0
         while True:
             at = base + place
-            slot = changes.get(at)
-            if slot is None:
-                slot = words[at]
+            slot = draft[at]
             if slot == EMPTY:
                 return self._vacated.get(needle) or free or at, 0
             if slot == TOMBSTONE:
@@ -125,27 +124,29 @@ class Directory:
                     free = at
             else:
                 address = slot ^ tag
-                if address < limit and leads_to(words, self._raw, address, needle):
+                if address < limit and leads_to(self._words, self._raw, address, needle):
                     return at, address
             place = place + 1 & mask
 
     def point(self, slot: int, needle: bytes, address: int) -> None:
         """Let the slot that ``find`` gave for this needle lead to ``address``."""
-        self._commit.store(slot, xxh3_64_intdigest(needle) & TAG_MASK | address)
+        self._draft[slot] = xxh3_64_intdigest(needle) & TAG_MASK | address
 
     def insert(self, slot: int, needle: bytes, address: int) -> None:
         """As ``point``, for a needle that led nowhere."""
-        if self._commit.load(slot) == EMPTY:
-            self._commit.add(H_SLOTS_USED, 1)
-        self._commit.add(H_ENTRIES, 1)
-        self._vacated.pop(needle, None)
-        self._vacant.discard(slot)
-        self.point(slot, needle, address)
+        draft = self._draft
+        if draft[slot] == EMPTY:
+            draft[H_SLOTS_USED] += 1
+        draft[H_ENTRIES] += 1
+        if self._vacant:
+            self._vacated.pop(needle, None)
+            self._vacant.discard(slot)
+        draft[slot] = xxh3_64_intdigest(needle) & TAG_MASK | address
 
     def remove(self, slot: int, needle: bytes) -> None:
         """Let the needle lead nowhere; its slot becomes a tombstone."""
-        self._commit.store(slot, TOMBSTONE)
-        self._commit.add(H_ENTRIES, -1)
+        self._draft[slot] = TOMBSTONE
+        self._draft[H_ENTRIES] -= 1
         self._vacated[needle] = slot
         self._vacant.add(slot)
 
@@ -153,9 +154,9 @@ class Directory:
         """Before a commit is published: a tombstone with nothing behind it need not be one."""
         for slot in self._vacant:
             behind = self._base + (slot - self._base + 1 & self._mask)
-            if self._commit.load(behind) == EMPTY:
-                self._commit.store(slot, EMPTY)
-                self._commit.add(H_SLOTS_USED, -1)
+            if self._draft[behind] == EMPTY:
+                self._draft[slot] = EMPTY
+                self._draft[H_SLOTS_USED] -= 1
 
     def settle(self) -> None:
         """The commit was published, or discarded."""
@@ -164,7 +165,7 @@ class Directory:
 
     def has_room(self, entries: int) -> bool:
         """Whether ``entries`` more keep the probes short: at most three slots of five in use."""
-        return (self._commit.load(H_SLOTS_USED) + entries) * 5 <= (self._mask + 1) * 3
+        return (self._draft[H_SLOTS_USED] + entries) * 5 <= (self._mask + 1) * 3
 
     def rebuild(self, entries: int) -> None:
         """Stage a fresh directory with room for ``entries`` more and no tombstones; call with an empty commit.
@@ -177,9 +178,9 @@ class Directory:
         capacity = FIRST_CAPACITY
         while live * 5 > capacity * 2:
             capacity *= 2
-        body = self._arena.allocate(DIRECTORY, DIRECTORY_SLOTS + capacity)
+        body = self._arena.allocate(DIRECTORY, DIRECTORY_SLOTS + capacity + DIRECTORY_GUARD)
         # Built in private memory and moved in one piece: a store into an array is half the cost of one into a view.
-        table = array("Q", bytes(8 * capacity))
+        table = array("Q", bytes(8 * (capacity + DIRECTORY_GUARD)))
         mask = capacity - 1
         for slot in words[self._base : self._base + self._mask + 1].tolist():
             if slot != EMPTY and slot != TOMBSTONE:
@@ -188,10 +189,10 @@ class Directory:
                     place = place + 1 & mask
                 table[place] = slot
         words[body + DIRECTORY_CAPACITY] = capacity
-        words[body + DIRECTORY_SLOTS : body + DIRECTORY_SLOTS + capacity] = memoryview(table)
+        words[body + DIRECTORY_SLOTS : body + DIRECTORY_SLOTS + len(table)] = memoryview(table)
         self._arena.free(words[H_DIRECTORY])
-        self._commit.store(H_DIRECTORY, body)
-        self._commit.store(H_SLOTS_USED, words[H_ENTRIES])
+        self._draft[H_DIRECTORY] = body
+        self._draft[H_SLOTS_USED] = words[H_ENTRIES]
 
     def reopen(self) -> None:
         """The directory is another one than before."""

@@ -6,8 +6,8 @@ the carrying out of commits are not known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from ..errors import AlreadyExists, Conflict, InvalidItem, InvalidRequest, NotFound
 from .arena import Arena
@@ -20,21 +20,22 @@ from .layout import (
     CREATED_BIAS,
     H_CHANGE,
     H_ITEMS,
+    KEY,
     LINK_WORDS,
     MAX_KEY,
     MAX_LISTS,
     MAX_PAYLOAD,
     ORDINAL,
     OWN_TOKEN,
-    POSTING,
     RECORD,
     SEQUENCE,
+    TAG_SHIFT,
     VERSION,
 )
 from .memory import Memory
 from .operations import Delete, Put, Transform
-from .posting import Postings, link_to
-from .record import body_of_record, key_of, lists_of, payload_of, record_words, write_record
+from .posting import Postings, link_to, rank
+from .record import body_of_record, key_of, lists_of, payload_of, write_record
 
 
 def describe(collection: bytes, key: bytes) -> str:
@@ -60,7 +61,8 @@ class Items:
     ) -> None:
         self._memory = memory
         self._words = memory.words
-        self._commit = commit
+        self._draft = commit.draft
+        self._touched = commit.touched
         self._arena = arena
         self._directory = directory
         self._postings = postings
@@ -76,10 +78,9 @@ class Items:
         """
         _check_limits(put)
         collection = self._catalogue.find(put.collection)
-        old = self._find(collection, put.key)
         if put.expect is not None:
-            self._check_expected(put, old)
-        self._write(put, collection, old)
+            self._check_expected(put, self._find(collection, put.key))
+        self._write(put, collection)
 
     def transform(self, transform: Transform) -> Any:
         """Rewrite an item from what it holds; returns the function's ``result``.
@@ -102,7 +103,7 @@ class Items:
         created = words[old + CREATED] - CREATED_BIAS if after.created is None else after.created
         put = Put(transform.collection, transform.key, created, postings, after.payload)
         _check_limits(put)
-        self._write(put, collection, old)
+        self._write(put, collection)
         return after.result
 
     def delete(self, delete: Delete) -> None:
@@ -110,13 +111,13 @@ class Items:
         collection = self._catalogue.find(delete.collection)
         if not collection:
             return
-        needle = needle_of(self._commit.load(collection + OWN_TOKEN), delete.key)
+        needle = needle_of(self._draft[collection + OWN_TOKEN], delete.key)
         slot, old = self._directory.find(needle)
         if not old:
             return
-        self._commit.touch(collection + SEQUENCE)
-        self._commit.add(H_CHANGE, 1)
-        self._commit.add(H_ITEMS, -1)
+        self._touched.add(collection + SEQUENCE)
+        self._draft[H_CHANGE] += 1
+        self._draft[H_ITEMS] -= 1
         self._directory.remove(slot, needle)
         for which, anchor in enumerate(self._anchors_of(old)):
             self._leave(link_to(old, which), anchor, anchor == collection)
@@ -126,7 +127,7 @@ class Items:
     def _find(self, collection: int, key: bytes) -> int:
         if not collection:
             return 0
-        return self._directory.find(needle_of(self._commit.load(collection + OWN_TOKEN), key))[1]
+        return self._directory.find(needle_of(self._draft[collection + OWN_TOKEN], key))[1]
 
     def _check_expected(self, put: Put, old: int) -> None:
         if put.expect == 0:
@@ -145,53 +146,58 @@ class Items:
                 "read it again and decide anew"
             )
 
-    def _write(self, put: Put, collection: int, old: int) -> None:
+    def _write(self, put: Put, collection: int) -> None:
         """Write the new record, let it take the old one's places or find its own, and let the directory lead to it."""
-        commit, words = self._commit, self._words
-        change = commit.load(H_CHANGE) + 1
-        commit.store(H_CHANGE, change)
-        collection = collection or self._catalogue.open(put.collection)
-        commit.touch(collection + SEQUENCE)
-        token = commit.load(collection + OWN_TOKEN)
-        anchors = [collection, *self._posting_anchors(token, put.postings)]
-        body = self._arena.allocate(RECORD, record_words(put.key, put.payload, len(anchors)))
-        record = body + LINK_WORDS * len(anchors)
-        created = put.created + CREATED_BIAS
-        ordinal = words[old + ORDINAL] if old else change
-        links = self._take_places(record, anchors, old, created, ordinal)
-        write_record(self._memory, body, links, (created, ordinal, change, token), put.key, put.payload)
-        needle = needle_of(token, put.key)
-        slot, _ = self._directory.find(needle)
+        draft = self._draft
+        name, key, created, postings, payload, _ = put
+        change = draft[H_CHANGE] + 1
+        draft[H_CHANGE] = change
+        collection = collection or self._catalogue.open(name)
+        self._touched.add(collection + SEQUENCE)
+        token = draft[collection + OWN_TOKEN]
+        anchors = [collection]
+        for posting in postings:
+            anchors.append(self._catalogue.posting(token | 1, posting))
+        needle = token.to_bytes(8, "little") + key
+        slot, old = self._directory.find(needle)
+        lists = len(anchors)
+        body = self._arena.allocate(RECORD, lists * LINK_WORDS + KEY + (len(key) + len(payload) + 7) // 8)
+        record = body + lists * LINK_WORDS
+        created += CREATED_BIAS
         if old:
+            ordinal = self._words[old + ORDINAL]
+            links = self._take_places(record, anchors, old, created << 64 | ordinal)
             self._directory.point(slot, needle, record)
-            self._arena.free(body_of_record(words, old))
+            self._arena.free(body_of_record(self._words, old))
         else:
+            ordinal = change
+            links = self._find_places(record, anchors, created << 64 | ordinal)
             self._directory.insert(slot, needle, record)
-            commit.add(H_ITEMS, 1)
+            draft[H_ITEMS] += 1
+        write_record(self._memory, body, links, (created, ordinal, change, token), key, payload)
 
-    def _posting_anchors(self, token: int, postings: Sequence[bytes]) -> Iterable[int]:
-        for key in dict.fromkeys(postings):
-            anchor = self._directory.find(needle_of(token | 1, key))[1]
-            yield anchor or self._catalogue.add_anchor(POSTING, token | 1, key)
-
-    def _take_places(self, record: int, anchors: Sequence[int], old: int, created: int, ordinal: int) -> list[int]:
-        """Enter the record in every list; returns its own link words, the last list's first."""
-        postings, words = self._postings, self._words
-        position = created << 64 | ordinal
-        left = {anchor: link_to(old, which) for which, anchor in enumerate(self._anchors_of(old))} if old else {}
-        stays = bool(old) and words[old + CREATED] == created
+    def _find_places(self, record: int, anchors: Sequence[int], position: int) -> list[int]:
+        """Enter a new record in every list; returns its own link words, the last list's first."""
         links: list[int] = []
         for which, anchor in enumerate(anchors):
-            link = link_to(record, which)
+            links[:0] = *self._postings.enter(anchor, which << TAG_SHIFT | record, position), anchor
+        return links
+
+    def _take_places(self, record: int, anchors: Sequence[int], old: int, position: int) -> list[int]:
+        """As ``_find_places``, for a record that replaces ``old`` and stays where that was in the lists they share."""
+        postings = self._postings
+        left = {anchor: link_to(old, which) for which, anchor in enumerate(self._anchors_of(old))}
+        stays = rank(self._words, old) == position
+        links: list[int] = []
+        for which, anchor in enumerate(anchors):
             before = left.pop(anchor, 0)
             if before and stays:
-                newer, older = postings.substitute(before, link)
+                places = postings.substitute(before, link_to(record, which))
             else:
                 if before:
                     postings.unlink(before)
-                newer, older = postings.neighbours(anchor, position)
-                postings.link(anchor, link, position, newer, older)
-            links[:0] = (newer, older, anchor)
+                places = postings.enter(anchor, link_to(record, which), position)
+            links[:0] = *places, anchor
         for anchor, before in left.items():
             self._leave(before, anchor, False)
         return links
@@ -206,15 +212,26 @@ class Items:
 
 
 def _check_limits(put: Put) -> None:
+    _, key, created, postings, payload, _ = put
+    if (
+        len(payload) > MAX_PAYLOAD
+        or len(key) > MAX_KEY
+        or not -CREATED_BIAS <= created < CREATED_BIAS
+        or (len(postings) > 1 and len(set(postings)) != len(postings))
+        or len(postings) >= MAX_LISTS
+    ):
+        _refuse(put)
+
+
+def _refuse(put: Put) -> NoReturn:
+    place = describe(put.collection, put.key[:80])
     if len(put.payload) > MAX_PAYLOAD:
         raise InvalidItem(
-            f"{describe(put.collection, put.key)} is {len(put.payload):,} bytes when encoded, {MAX_PAYLOAD:,} is the "
-            "most: store a reference to the large part instead"
+            f"{place} is {len(put.payload):,} bytes when encoded, {MAX_PAYLOAD:,} is the most: "
+            "store a reference to the large part instead"
         )
-    if len(put.postings) >= MAX_LISTS:
-        raise InvalidRequest(f"{len(put.postings)} index values for one item; {MAX_LISTS - 1} is the most")
-    longest = max(map(len, (put.key, put.collection, *put.postings)))
-    if longest > MAX_KEY:
-        raise InvalidRequest(f"a key of {longest:,} bytes; {MAX_KEY:,} is the most: use shorter names")
+    if len(put.key) > MAX_KEY:
+        raise InvalidItem(f"id: {place} is {len(put.key):,} bytes long, {MAX_KEY:,} is the most")
     if not -CREATED_BIAS <= put.created < CREATED_BIAS:
         raise InvalidItem(f"created: {put.created} does not fit 64 bits; use seconds since 1970")
+    raise InvalidRequest(f"{place} comes with {len(put.postings)} index values; at most {MAX_LISTS - 1}, each once")

@@ -89,6 +89,7 @@ TOMBSTONE = (1 << 64) - 1
 # --- the other blocks ----------------------------------------------------------------------------------------------
 DIRECTORY_CAPACITY = 0
 DIRECTORY_SLOTS = 1
+DIRECTORY_GUARD = 16  # empty words behind the last slot, so that a short probe need not look for the end
 
 JOURNAL_SEQUENCES = 0  # how many (address of a sequence, its final even value) pairs come first
 JOURNAL_CHANGES = 1  # how many (address, value) pairs follow them

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 from xxhash import xxh3_64_intdigest
 
 from ..errors import CorruptSegment, NotFound
-from .directory import needle_of, probe
+from .directory import NEEDLE, needle_of, probe
 from .layout import (
     ADDRESS_MASK,
     ANCHOR,
@@ -26,6 +26,7 @@ from .layout import (
     CLOSED,
     COUNT,
     DIRECTORY_CAPACITY,
+    DIRECTORY_GUARD,
     DIRECTORY_SLOTS,
     H_DIRECTORY,
     H_EPOCH,
@@ -109,28 +110,35 @@ class CollectionReader:
         self._raw = reader.memory.raw
         self._checked = reader.checked
         self._needle = needle_of(ROOT_TOKEN, name)
-        self._view = _View(0, H_MAGIC, 0, 0, 0, H_MAGIC, 0, b"")
+        self._keep(_View(0, H_MAGIC, 0, 0, 0, H_MAGIC, 0, b""))
 
     # --- point reads -------------------------------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
         """The payload of the item, or None.
 
-        Written out for the usual case, a key in its first slot (1.0 us, against 2.1 us through ``_record``); every
-        doubt falls through to the plain way.
+        Written out for an item that is there, within a few slots of its place: 0.5 us where ``_point`` takes 2.1.
+        Every doubt falls through to the plain way.
         """
-        words = self._words
-        epoch, base, mask, limit, _, token_at, token, prefix = self._view
+        words, raw, epoch, base, mask, limit, token_at, token, prefix = self._hot
         needle = prefix + key
         hashed = xxh3_64_intdigest(needle)
-        record = words[base + (hashed & mask)] ^ (hashed & TAG_MASK)
-        if record < limit and words[token_at] == token and not self._checked:
-            start = record * 8 + TOKEN * 8
+        tag = hashed & TAG_MASK
+        first = base + (hashed & mask)
+        record = words[first] ^ tag
+        if record >= limit:
+            for place in range(first + 1, first + DIRECTORY_GUARD):
+                slot = words[place]
+                record = slot ^ tag
+                if record < limit or not slot:
+                    break
+        if record < limit:
+            start = (record << 3) + NEEDLE
             end = start + len(needle)
-            if self._raw[start:end] == needle:
+            if raw[start:end] == needle:
                 rest = words[record + SHAPE] - (len(key) << 40)
-                if 0 <= rest < PAYLOAD_BOUND:
-                    payload = self._raw[end : end + (rest >> 8)]
+                if 0 <= rest < PAYLOAD_BOUND and words[token_at] == token:
+                    payload = raw[end : end + (rest >> 8)]
                     if words[H_EPOCH] == epoch:
                         return payload
         return self._point(key, self._payload)
@@ -342,10 +350,26 @@ class CollectionReader:
             else:
                 same = words[H_EPOCH] == epoch and words[H_RESERVED] == view.limit
                 if same and (not view.anchor or view.token):
-                    self._view = view
+                    self._keep(view)
                     return view
             self._reader.retries += 1
         raise Contended
+
+    def _keep(self, view: _View) -> None:
+        self._view = view
+        # With nothing below its limit, the quick way of ``get`` finds nothing, and the plain one verifies checksums.
+        limit = 0 if self._checked else view.limit
+        self._hot = (
+            self._words,
+            self._raw,
+            view.epoch,
+            view.base,
+            view.mask,
+            limit,
+            view.token_at,
+            view.token,
+            view.prefix,
+        )
 
     def _look(self, epoch: int) -> _View:
         words = self._words

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from xxhash import xxh3_64_intdigest
 
@@ -28,11 +29,7 @@ checksum_of = xxh3_64_intdigest
 
 _HEAD = struct.Struct("<5Q")  # shape, created, ordinal, version, token
 _ANCHOR_HEAD = struct.Struct("<6Q")  # checksum, shape, newest, oldest, count, token
-
-
-def record_words(key: bytes, payload: bytes, lists: int) -> int:
-    """Words of the body that such a record needs."""
-    return lists * LINK_WORDS + KEY + (len(key) + len(payload) + 7) // 8
+_below_head = lru_cache(maxsize=256)(lambda words: struct.Struct(f"<{words}Q"))  # links, checksum
 
 
 def anchor_words(kind: int, key: bytes) -> int:
@@ -93,12 +90,11 @@ def write_record(
     ``links`` are ``newer, older, anchor`` of the last list down to those of list 0; ``stamp`` is created (biased),
     ordinal, version and token.
     """
-    lists = len(links) // LINK_WORDS
-    content = _HEAD.pack(shape_of(len(key), len(payload), lists), *stamp) + key + payload
-    prefix = struct.pack(f"<{len(links) + 1}Q", *links, xxh3_64_intdigest(content))
+    words = len(links)
+    content = _HEAD.pack(len(key) << 40 | len(payload) << 8 | words // LINK_WORDS, *stamp) + key + payload
+    content = _below_head(words + 1).pack(*links, xxh3_64_intdigest(content)) + content
     start = body * 8
-    memory.fresh[start : start + len(prefix)] = prefix
-    memory.fresh[start + len(prefix) : start + len(prefix) + len(content)] = content
+    memory.fresh[start : start + len(content)] = content
 
 
 def write_anchor(memory: Memory, kind: int, body: int, space: int, key: bytes, own_token: int) -> int:
@@ -126,4 +122,3 @@ def is_intact(words: memoryview, raw: Slices, record: int) -> bool:
 def kind_of(words: memoryview, body: int) -> int:
     """What the block with this body holds."""
     return words[body - 1] >> KIND_SHIFT
-

@@ -38,7 +38,7 @@ class Sessions:
     ) -> None:
         self._memory = memory
         self._words = memory.words
-        self._commit = commit
+        self._draft = commit.draft
         self._arena = arena
         self._pack = pack
         self._unpack = unpack
@@ -58,11 +58,11 @@ class Sessions:
     def last(self, client: bytes) -> int:
         """The number of the client's last applied request, the open commit included; 0 for none."""
         session = self._find(client)
-        return self._commit.load(session + SESSION_NUMBER) if session else 0
+        return self._draft[session + SESSION_NUMBER] if session else 0
 
     def answer(self, client: bytes, operations: int) -> list[Any]:
         """What the last request, of so many operations, was answered."""
-        reply = self._commit.load(self._find(client) + SESSION_REPLY)
+        reply = self._draft[self._find(client) + SESSION_REPLY]
         if not reply:
             return [None] * operations
         start = (reply + REPLY_BODY) * 8
@@ -76,14 +76,14 @@ class Sessions:
             NoRoom: no memory for the session or the answer.
         """
         session = self._find(client) or self._open(client)
-        commit = self._commit
-        commit.store(session + SESSION_NUMBER, number)
-        before = commit.load(session + SESSION_REPLY)
+        draft = self._draft
+        draft[session + SESSION_NUMBER] = number
+        before = draft[session + SESSION_REPLY]
         if before:
             self._arena.free(before)
-            commit.store(session + SESSION_REPLY, 0)
+            draft[session + SESSION_REPLY] = 0
         if any(result is not None for result in results):
-            commit.store(session + SESSION_REPLY, self._write_reply(self._pack(results)))
+            draft[session + SESSION_REPLY] = self._write_reply(self._pack(results))
 
     def forget(self, client: bytes) -> None:
         """The client will not ask again. Changes nothing for a client without a session."""

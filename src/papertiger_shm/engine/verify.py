@@ -21,6 +21,7 @@ from .layout import (
     COUNT,
     DIRECTORY,
     DIRECTORY_CAPACITY,
+    DIRECTORY_GUARD,
     DIRECTORY_SLOTS,
     EMPTY,
     FREE,
@@ -183,9 +184,12 @@ class _Check:
         if directory not in self.sizes or kind_of(words, directory) != DIRECTORY or self.kinds[DIRECTORY] != 1:
             self._fail(f"the header leads to a directory at word {directory}")
         capacity = words[directory + DIRECTORY_CAPACITY]
-        if capacity & capacity - 1 or DIRECTORY_SLOTS + capacity >= self.sizes[directory]:
+        if capacity & capacity - 1 or DIRECTORY_SLOTS + capacity + DIRECTORY_GUARD >= self.sizes[directory]:
             self._fail(f"the directory claims {capacity} slots")
-        slots = words[directory + DIRECTORY_SLOTS : directory + DIRECTORY_SLOTS + capacity].tolist()
+        end = directory + DIRECTORY_SLOTS + capacity
+        if any(words[end : end + DIRECTORY_GUARD]):
+            self._fail("the guard behind the directory is not empty")
+        slots = words[directory + DIRECTORY_SLOTS : end].tolist()
         leading = [slot for slot in slots if slot not in (EMPTY, TOMBSTONE)]
         if len(slots) - slots.count(EMPTY) != words[H_SLOTS_USED] or len(leading) != words[H_ENTRIES]:
             self._fail("the header counts another number of directory entries than there are")

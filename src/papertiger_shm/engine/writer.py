@@ -8,7 +8,7 @@ clocks never enter; the segment must have exactly one writer, which is for the c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import CorruptSegment, InvalidRequest, PaperTigerError, StoreFull
 from .arena import Arena, NoRoom, Reserve
@@ -45,14 +45,14 @@ from .layout import (
     SIZE_MASK,
 )
 from .memory import Memory
-from .operations import Clear, ClearBelow, Delete, Operation, Put, Request, Transform
+from .operations import Clear, Delete, Operation, Put, Request, Transform
 from .posting import Postings
 from .session import Sessions
 
 PUBLISHING_ADDS = 64
 """Words that a commit may still gain when it is published: its own count, and tombstones that turn empty."""
 
-Outcome = list[Any] | PaperTigerError
+Outcome: TypeAlias = "list[Any] | PaperTigerError"
 """What became of a request: a result for each of its operations, or why nothing of it happened."""
 
 
@@ -85,7 +85,7 @@ def create(memory: Memory, reserve: Reserve, *, identity: int) -> None:
     arena = Arena(memory, commit, reserve)
     try:
         journal = arena.allocate(JOURNAL, journal_words, spare=True)
-        commit.store(H_JOURNAL_HOME, journal)
+        commit.draft[H_JOURNAL_HOME] = journal
         create_directory(memory, commit, arena)
     except NoRoom as error:
         raise StoreFull(f"no room for a new store: {error.reason}; free some, or enlarge /dev/shm") from error
@@ -145,6 +145,7 @@ class Writer:
         words[H_GENERATION] += 1
         words[H_EPOCH] = (words[H_EPOCH] & ~CLOSED) + 1
         self._commit = Commit(memory)
+        self._draft = self._commit.draft
         self._arena = Arena(memory, self._commit, reserve)
         self._directory = Directory(memory, self._commit, self._arena)
         self._postings = Postings(words, self._commit)
@@ -227,7 +228,7 @@ class Writer:
     def _attempt(self, request: Request, applied: list[Request]) -> Outcome:
         """Apply one request on top of those already ``applied`` in the open commit; joins them if it succeeds."""
         while True:
-            before = self._commit.load(H_CHANGE)
+            before = self._draft[H_CHANGE]
             try:
                 self._see_to_directory(request)
                 outcome: Outcome = self._apply(request)
@@ -239,7 +240,7 @@ class Writer:
                 if full:
                     return full
             except PaperTigerError as error:
-                if len(request.operations) > 1 or self._commit.load(H_CHANGE) != before:
+                if len(request.operations) > 1 or self._draft[H_CHANGE] != before:
                     self._rewind(applied)
                 return error
             else:
@@ -261,19 +262,17 @@ class Writer:
         return results
 
     def _perform(self, operation: Operation) -> Any:
-        match operation:
-            case Put():
-                return self._items.put(operation)
-            case Transform():
-                return self._items.transform(operation)
-            case Delete():
-                return self._items.delete(operation)
-            case Clear():
-                return self._catalogue.clear(operation.collection)
-            case ClearBelow():
-                for name in self._catalogue.below(operation.prefix):
-                    self._catalogue.clear(name)
-                return None
+        if isinstance(operation, Put):
+            return self._items.put(operation)
+        if isinstance(operation, Transform):
+            return self._items.transform(operation)
+        if isinstance(operation, Delete):
+            return self._items.delete(operation)
+        if isinstance(operation, Clear):
+            return self._catalogue.clear(operation.collection)
+        for name in self._catalogue.below(operation.prefix):
+            self._catalogue.clear(name)
+        return None
 
     def _rewind(self, applied: Sequence[Request]) -> None:
         """Discard the open commit and apply again what had succeeded: the same steps on the same memory."""
@@ -288,8 +287,8 @@ class Writer:
 
     def _publish(self) -> None:
         commit = self._commit
-        if commit.changes:
-            commit.add(H_COMMITS, 1)
+        if commit.draft:
+            commit.draft[H_COMMITS] += 1
             self._directory.sweep()
             commit.publish(self._words[H_JOURNAL_HOME])
         self._arena.settle()
@@ -348,7 +347,7 @@ class Writer:
         home = self._words[H_JOURNAL_HOME]
         if needed < self._words[home - 1] & SIZE_MASK:
             return
-        self._commit.store(H_JOURNAL_HOME, self._arena.allocate(JOURNAL, needed * 3 // 2, spare=True))
+        self._draft[H_JOURNAL_HOME] = self._arena.allocate(JOURNAL, needed * 3 // 2, spare=True)
         self._arena.free(home)
         self._publish()
 
@@ -366,4 +365,3 @@ class Writer:
             f"{stats['bytes_reserved']:,} bytes reserved, max_size is {stats['bytes_max']:,}. Nothing was changed. "
             "Clear namespaces that are done with, start the manager with a larger max_size, or enlarge /dev/shm."
         )
-
