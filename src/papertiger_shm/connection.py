@@ -1,0 +1,303 @@
+"""connect() and what it gives: URLs, the open connection, and transactions over it.
+
+This is the one room that knows backends by name, and imports each only when a URL asks for it. Nothing about
+items, resources or how a backend works ever enters it: what goes through here are operations and bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from papertiger_shm.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from papertiger_shm.backend import Backend, Collection, Operation
+    from papertiger_shm.shm.manager import Manager
+    from papertiger_shm.shm.supervisor import ChildSpec
+
+__all__ = ["URL_VARIABLE", "Connection", "Transaction", "child_spec", "connect", "start_manager"]
+
+URL_VARIABLE: Final = "PAPERTIGER_URL"
+
+_MAX_VIEWS: Final = 4096
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_SERVERS: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+
+
+# ---- URLs -------------------------------------------------------------------------------------------------------
+
+
+def connect(url: str | None = None, *, start: bool = False, timeout: float = 5.0) -> Connection:
+    """Connect to the store at ``url``, as ``"shm://ci"``; None means ``$PAPERTIGER_URL``.
+
+    ``start``: start a manager if none is there, exactly one however many ask. ``timeout``: seconds to wait for a
+    manager to answer, now and whenever one has to be waited for later.
+
+    Raises ``ManagerUnavailable`` where none is there, ``AccessDenied`` where it is another user's, and
+    ``InvalidRequest`` for a URL that cannot be used.
+    """
+    name = _shm_name(_given_or_from_environment(url))
+    seconds = _timeout(timeout)
+    from papertiger_shm.shm.client import open_backend
+
+    return Connection(open_backend(name, start=bool(start), timeout=seconds))
+
+
+def _given_or_from_environment(url: str | None) -> str:
+    if url is None:
+        url = os.environ.get(URL_VARIABLE)
+        if not url:
+            raise InvalidRequest(
+                f"connect: no URL was given and ${URL_VARIABLE} is not set; "
+                "pass a URL such as 'shm://ci', or set the variable"
+            )
+    if not isinstance(url, str):
+        raise InvalidRequest(f"connect: a URL is a str such as 'shm://ci', not {type(url).__name__}")
+    return url
+
+
+def _shm_name(url: str) -> str:
+    match = _SCHEME.fullmatch(url)
+    if match is None:
+        remedy = f"write 'shm://{url}'" if _NAME.fullmatch(url) else "write one such as 'shm://ci'"
+        raise InvalidRequest(f"connect: {_shown(url)} is not a URL; {remedy}")
+    scheme, name = match[1].lower(), match[2]
+    if scheme in _SERVERS:
+        raise InvalidRequest(
+            f"connect: {_shown(url)} names a Valkey or Redis server, and this version has the shm:// backend only; "
+            "use a URL such as 'shm://ci', which needs no server"
+        )
+    if scheme != "shm":
+        raise InvalidRequest(f"connect: {_shown(url)} has a scheme that no backend serves; use one such as 'shm://ci'")
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"connect: the name in {_shown(url)} cannot be used; a name has 1 to 64 letters, digits, '.', '_' or '-', "
+            "and begins with a letter or digit, as in 'shm://ci'"
+        )
+    return name
+
+
+def _shown(url: str) -> str:
+    """The URL for a message: what may hold a password is left out."""
+    match = _SCHEME.fullmatch(url)
+    scheme, rest = (f"{match[1]}://", match[2]) if match else ("", url)
+    login, at, host = rest.rpartition("@")
+    if at and re.search(r"[?#]", login):  # the @ may stand in a query, and what follows it be half a password
+        host = ""
+    shown = f"{scheme}{'...@' if at else ''}{re.split('[?#]', host, maxsplit=1)[0]}"
+    return ascii(shown) if len(shown) <= 120 else f"{shown[:100]!a}..."
+
+
+def _timeout(timeout: object) -> float:
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 <= timeout < math.inf:
+        return float(timeout)
+    raise InvalidRequest(f"connect: timeout is {timeout!r}; it is a number of seconds, 0 or more")
+
+
+# ---- the connection ---------------------------------------------------------------------------------------------
+
+
+class Connection:
+    """An open connection to one store, made by ``connect`` or ``Manager.connect``.
+
+    May be shared by threads and used after ``fork``. It is a context manager, which closes it. Every use of a
+    closed connection raises ``InvalidRequest`` (a ``ValueError``, as using a closed file is).
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._closed = False
+        # No lock guards this: a fork while another thread held it would leave the child waiting for ever.
+        self._views: dict[str, dict[str, Collection]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the store is; ``connect`` takes it in any process of the same user."""
+        return self._backend.url
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` has been called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Let go of the store; its data and its manager stay. Calling it again does nothing."""
+        self._closed = True
+        for views in [*self._views.values()]:
+            views.clear()
+        self._backend.close()
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of the store: items, collections, bytes used and reserved, commits, retries, writer pid and more."""
+        return self._open().stats()
+
+    def verify(self) -> dict[str, Any]:
+        """Check everything stored, in time that grows with it. Gives figures; raises ``CorruptSegment``."""
+        return self._open().verify()
+
+    def collections(self) -> list[tuple[str, str, int]]:
+        """(table, namespace, number of items) of every collection that holds any."""
+        return self._open().collections()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Writes of this thread or task inside the block happen all at once at its end; on an exception, none.
+
+        Reads inside see what was committed before. Writes of other threads and tasks, also through this very
+        connection, are not part of it. A write that cannot happen (``AlreadyExists``, ``Conflict``, ...) raises at
+        the end of the block, and then nothing is written. A block inside a block is part of the outer one, whose
+        end writes; if the inner one fails, its own writes alone are dropped. The numbers of ``increment`` are in
+        ``results`` of the transaction afterwards, one entry for each operation.
+        """
+        self._open()
+        outer = self._transaction()
+        if outer is not None:
+            with outer._savepoint():
+                yield outer
+            return
+        transaction = Transaction(self)
+        _active.set((*_active.get(), transaction))
+        try:
+            yield transaction
+        finally:
+            # Not ContextVar.reset(): a generator may be finished in another context than it was begun in.
+            _active.set(tuple(other for other in _active.get() if other is not transaction))
+        transaction._send()
+
+    def commit(self, operations: Sequence[Operation]) -> list[Any] | None:
+        """Carry out all operations as one atomic request; inside a transaction keep them for its end and give None."""
+        backend = self._open()
+        if _active.get():
+            transaction = self._transaction()
+            if transaction is not None:
+                transaction._operations.extend(operations)
+                return None
+        return backend.commit(operations)
+
+    def views(self, table: str) -> dict[str, Collection]:
+        """The views of one table that are at hand, by namespace; emptied when the connection is closed."""
+        return self._views.setdefault(table, {})
+
+    def view(self, table: str, namespace: str) -> Collection:
+        """One table in one namespace; kept in ``views(table)`` from then on."""
+        view = self._open().collection(table, namespace)
+        views = self.views(table)
+        if len(views) >= _MAX_VIEWS:  # a run makes a namespace for each test; few are read again
+            views.clear()
+        views[namespace] = view
+        if self._closed:  # meanwhile, by another thread
+            views.clear()
+        return view
+
+    def _open(self) -> Backend:
+        if self._closed:
+            raise InvalidRequest(
+                f"the connection to {self.url} is closed, and was used all the same; "
+                "connect again, or close it after the last use"
+            )
+        return self._backend
+
+    def _transaction(self) -> Transaction | None:
+        for transaction in _active.get():
+            if transaction._connection is self and transaction._owner == _here():
+                return transaction
+        return None
+
+    def __enter__(self) -> Connection:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.url}{' closed' if self._closed else ''}>"
+
+
+# ---- transactions -----------------------------------------------------------------------------------------------
+
+
+class Transaction:
+    """What ``with connection.transaction() as transaction:`` gives: the writes on their way, then their results."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._owner = _here()
+        self._operations: list[Operation] = []
+        self._results: list[Any] | None = None
+
+    def __len__(self) -> int:
+        """Operations so far."""
+        return len(self._operations)
+
+    @property
+    def results(self) -> list[Any]:
+        """A result for each operation, in order: the new number for ``increment``, None for the others.
+
+        Raises ``InvalidRequest`` before the end of the block, and if it did not get there.
+        """
+        if self._results is None:
+            raise InvalidRequest(
+                "results: the transaction has not been committed, so there are none; read them after the with block"
+            )
+        return self._results
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        before = len(self._operations)
+        try:
+            yield
+        except BaseException:
+            del self._operations[before:]
+            raise
+
+    def _send(self) -> None:
+        self._results = self._connection._open().commit(self._operations) if self._operations else []
+
+    def __repr__(self) -> str:
+        state = "open" if self._results is None else "committed"
+        return f"<Transaction {self._connection.url} {state}, {len(self)} operations>"
+
+
+_active: ContextVar[tuple[Transaction, ...]] = ContextVar("papertiger_transactions", default=())
+
+
+def _here() -> tuple[int, int, object]:
+    """This process, thread and task. A context alone would not do: tasks and to_thread() begin with a copy of it."""
+    task: object = None
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+    return os.getpid(), threading.get_ident(), task
+
+
+# ---- managers, for the stores -----------------------------------------------------------------------------------
+
+
+def start_manager(name: str | None = None, **options: Any) -> Manager:
+    """Start a manager as ``Manager(name, **options)`` does, and return it."""
+    from papertiger_shm.shm.manager import Manager
+
+    manager = Manager(name, **options)
+    manager.start()
+    return manager
+
+
+def child_spec(id: str, name: str | None = None, **options: Any) -> ChildSpec:
+    """What a ``Supervisor`` needs to start, and start again, a manager ``Manager(name, **options)``."""
+    from papertiger_shm.shm.supervisor import ChildSpec
+
+    return ChildSpec(id=id, name=name, options=options)
