@@ -36,6 +36,9 @@ from .memory import Memory
 Reserve = Callable[[int], int]
 """Make the segment safe to touch up to this byte; answer up to which byte it now is. ``OSError`` when it cannot."""
 
+_TAKEN, _KEPT, _CARVED = "taken", "kept", "carved"
+_NOTHING = (0, 0)
+
 
 class NoRoom(Exception):
     """No block of the wanted size can be had now. The engine's own; callers of the engine see ``StoreFull``."""
@@ -53,6 +56,7 @@ class Arena:
         self._words = memory.words
         self._draft = commit.draft
         self._reserve = reserve
+        self._backed = memory.words[H_RESERVED]
         size = len(memory.words)
         # Records leave this much at the end alone, so that a full store can still be read, cleared and joined.
         self._margin = min(size // 32, 4096)
@@ -61,7 +65,10 @@ class Arena:
         self._sizes: SortedList[int] = SortedList()
         self._size_at: dict[int, int] = {}
         self._start_of_end: dict[int, int] = {}
-        self._moves: list[tuple[bool, int, int]] = []  # this commit's: taken from a bin, or a rest put into one
+        self._largest = 0  # of the blocks in bins
+        # Cutting one block after the other off the same free one costs a third of going through the bins each time.
+        self._carved = _NOTHING
+        self._moves: list[tuple[str, int, int]] = []  # what this commit did to bins and the carved block
         self._freed: list[tuple[int, int]] = []
         self._quarantine: list[tuple[int, int]] = []
         self.quarantined = 0
@@ -76,14 +83,19 @@ class Arena:
         Raises:
             NoRoom: neither a free block nor the rest of the segment is large enough.
         """
-        size = max(size_class(words + 1), MIN_BLOCK)
+        size = size_class(words + 1)
         fitting = self._bins.get(size)
         if fitting:
             address = next(iter(fitting))
             self._drop(address, size)
-            self._moves.append((True, address, size))
+            self._moves.append((_TAKEN, address, size))
+        elif size <= self._carved[1]:
+            address = self._carved[0]
+            size = self._carve(size)
+        elif size <= self._largest:
+            address, size = self._split(size)
         else:
-            address, size = self._split(size) or self._grow(size, 0 if spare else self._margin)
+            address = self._grow(size, 0 if spare else self._margin)
         self._draft[address] = kind << KIND_SHIFT | size
         self._draft[H_ALLOCATED] += size
         return address + 1
@@ -110,11 +122,13 @@ class Arena:
 
     def undo(self) -> None:
         """The commit was discarded: the free blocks are again what they were before it."""
-        for taken, address, size in reversed(self._moves):
-            if taken:
+        for move, address, size in reversed(self._moves):
+            if move is _TAKEN:
                 self._keep(address, size)
-            else:
+            elif move is _KEPT:
                 self._drop(address, size)
+            else:
+                self._carved = address, size
         self._moves.clear()
         self._freed.clear()
 
@@ -147,36 +161,50 @@ class Arena:
     @property
     def free_words(self) -> int:
         """Words in free blocks, quarantine not included."""
-        return sum(self._size_at.values())
+        return sum(self._size_at.values()) + self._carved[1]
 
-    def _split(self, size: int) -> tuple[int, int] | None:
-        """The best fitting larger block, or as much of it as is wanted."""
-        if not self._sizes or self._sizes[-1] < size:
-            return None
+    def _carve(self, size: int) -> int:
+        """Cut ``size`` words, or a little more, off the block that is being carved; returns how many."""
+        address, found = self._carved
+        self._moves.append((_CARVED, address, found))
+        rest = found - size
+        if rest < MIN_BLOCK:
+            self._carved = _NOTHING
+            return found
+        self._carved = address + size, rest
+        self._draft[address + size] = FREE << KIND_SHIFT | rest
+        return size
+
+    def _split(self, size: int) -> tuple[int, int]:
+        """Begin to carve the best fitting larger block."""
         found: int = self._sizes[self._sizes.bisect_left(size)]
         address = next(iter(self._bins[found]))
         self._drop(address, found)
-        self._moves.append((True, address, found))
-        rest = found - size
-        if rest < MIN_BLOCK:
-            return address, found
-        self._keep(address + size, rest)
-        self._moves.append((False, address + size, rest))
-        self._draft[address + size] = block_header(FREE, rest)
-        return address, size
+        self._moves.append((_TAKEN, address, found))
+        self._moves.append((_CARVED, *self._carved))
+        if self._carved[1]:
+            self._keep(*self._carved)
+            self._moves.append((_KEPT, *self._carved))
+        self._carved = address, found
+        return address, self._carve(size)
 
-    def _grow(self, size: int, margin: int) -> tuple[int, int]:
+    def _grow(self, size: int, margin: int) -> int:
         top = self._draft[H_TOP]
         end = top + size
-        if end + margin > len(self._words):
-            raise NoRoom(size, "the segment's max_size is used up")
-        if end + margin > self._words[H_RESERVED]:
-            try:
-                self._words[H_RESERVED] = self._reserve((end + margin) * 8) // 8
-            except OSError as error:
-                raise NoRoom(size, f"the machine's shared memory is used up ({error.strerror})") from error
+        if end + margin > self._backed:
+            self._back(size, end + margin)
         self._draft[H_TOP] = end
-        return top, size
+        return top
+
+    def _back(self, size: int, end: int) -> None:
+        """See that the kernel backs the segment up to ``end``."""
+        if end > len(self._words):
+            raise NoRoom(size, "the segment's max_size is used up")
+        try:
+            self._backed = self._reserve(end * 8) // 8
+        except OSError as error:
+            raise NoRoom(size, f"the machine's shared memory is used up ({error.strerror})") from error
+        self._words[H_RESERVED] = self._backed
 
     def _join(self, address: int, size: int) -> tuple[int, int]:
         """The block together with its free neighbours, which leave their bins."""
@@ -197,6 +225,7 @@ class Arena:
         if found is None:
             self._bins[size] = {address: None}
             self._sizes.add(size)
+            self._largest = max(self._largest, size)
         else:
             found[address] = None
 
@@ -208,6 +237,8 @@ class Arena:
         if not found:
             del self._bins[size]
             self._sizes.remove(size)
+            if size == self._largest:
+                self._largest = self._sizes[-1] if self._sizes else 0
 
 
 def walk(words: memoryview) -> Iterator[tuple[int, int, int]]:

@@ -186,20 +186,25 @@ class Items:
     def _take_places(self, record: int, anchors: Sequence[int], old: int, position: int) -> list[int]:
         """As ``_find_places``, for a record that replaces ``old`` and stays where that was in the lists they share."""
         postings = self._postings
-        left = {anchor: link_to(old, which) for which, anchor in enumerate(self._anchors_of(old))}
         stays = rank(self._words, old) == position
+        before = self._anchors_of(old)
         links: list[int] = []
+        if stays and before == anchors:
+            for which, anchor in enumerate(anchors):
+                links[:0] = *postings.substitute(link_to(old, which), link_to(record, which)), anchor
+            return links
+        left = {anchor: link_to(old, which) for which, anchor in enumerate(before)}
         for which, anchor in enumerate(anchors):
-            before = left.pop(anchor, 0)
-            if before and stays:
-                places = postings.substitute(before, link_to(record, which))
+            link = left.pop(anchor, 0)
+            if link and stays:
+                places = postings.substitute(link, link_to(record, which))
             else:
-                if before:
-                    postings.unlink(before)
+                if link:
+                    postings.unlink(link)
                 places = postings.enter(anchor, link_to(record, which), position)
             links[:0] = *places, anchor
-        for anchor, before in left.items():
-            self._leave(before, anchor, False)
+        for anchor, link in left.items():
+            self._leave(link, anchor, False)
         return links
 
     def _leave(self, link: int, anchor: int, is_collection: bool) -> None:

@@ -124,5 +124,7 @@ def shape_of(key_bytes: int, payload_bytes: int, lists: int) -> int:
 
 def size_class(words: int) -> int:
     """Round a block's words up to its size class: even, and sixteen classes to a doubling (6.25 % lost at most)."""
-    step = max(2, 1 << (words.bit_length() - 5)) if words > 16 else 2
-    return (words + step - 1) & -step
+    if words > 16:
+        step = 1 << (words.bit_length() - 5)
+        return (words + step - 1) & -step if step > 1 else words + 1 & -2
+    return words + 1 & -2 if words > MIN_BLOCK else MIN_BLOCK
