@@ -1,0 +1,327 @@
+"""One client's line to the manager: requests and answers, in lockstep, over a connection that may be lost.
+
+A request is numbered once and keeps its number when it is sent again, so that the manager applies it once. What the
+requests mean never enters here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from multiprocess import AuthenticationError
+
+from ..codec import unpack
+from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavailable
+from . import wire
+from .admission import is_of_our_user, prove_to_manager, set_patience
+from .launch import launch
+from .rendezvous import Place, unavailable
+from .size import parse_size
+
+__all__ = ["Channel"]
+
+BUFFER = 256 << 10
+OWNER_SECONDS = 1.0
+"""How long an owner is given to restart its manager before a client that may start one does."""
+
+DEFAULT_SIZE = "4 GiB"
+
+LEAST_PATIENCE = 0.02
+"""Seconds that a single call may take even where the timeout is over: who is there may still answer."""
+
+_length = struct.Struct("!i").unpack_from
+
+
+class Channel:
+    """Thread-safe: one request at a time. ``connected`` is called with what the manager says of itself, each time.
+
+    ``timeout`` bounds every request as a whole: waiting for other threads, for a restart and for the answer.
+    """
+
+    def __init__(
+        self, place: Place, *, start: bool, timeout: float, connected: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._place = place
+        self._start = start
+        self._timeout = timeout
+        self._connected = connected
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._lock = threading.Lock()
+        self._link: socket.socket | None = None
+        self._client = os.urandom(16)
+        self._number = 0
+        self._committed = 0
+        self._closed = False
+        with _forking:
+            _channels.add(self)
+
+    def open(self) -> None:
+        """Connect now. Raises ManagerUnavailable, AccessDenied."""
+        deadline = time.monotonic() + self._timeout
+        self._acquire(deadline)
+        try:
+            if self._link is None:
+                self._connect(deadline)
+        finally:
+            self._lock.release()
+
+    def ask(self, verb: int, *arguments: Any, timeout: float | None = None) -> Any:
+        """The manager's answer. Raises the error that it reports, ManagerUnavailable without an answer in time."""
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        at_once = self._lock.acquire(False)
+        if not at_once:
+            self._acquire(deadline)
+        try:
+            self._number = number = self._number + 1
+            request = wire.request_frame([number, verb, *arguments])
+            try:
+                answer = self._exchange(request, verb, deadline, usual=at_once and timeout is None)
+            except BaseException:
+                # A late answer must never be taken for that of a later request.
+                self._hang_up()
+                raise
+            if verb == wire.COMMIT:
+                self._committed = number
+        finally:
+            self._lock.release()
+        if answer[1] == wire.ERROR:
+            wire.raise_error(answer[2], answer[3])
+        return answer[2]
+
+    def tell(self, verb: int, *arguments: Any) -> None:
+        """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
+        if self._lock.acquire(False):
+            try:
+                if self._link is not None:
+                    self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
+            except OSError:
+                self._hang_up()
+            finally:
+                self._lock.release()
+
+    def close(self) -> None:
+        """Say goodbye and hang up; a request of another thread is waited for."""
+        with self._lock:
+            self._closed = True
+            if self._link is not None:
+                try:
+                    self._link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
+                except OSError:
+                    pass
+                self._hang_up()
+
+    # --- one request --------------------------------------------------------------------------------------------
+
+    def _exchange(self, request: bytes, verb: int, deadline: float, *, usual: bool) -> list[Any]:
+        """Send and receive, again over a new connection if need be. ``usual``: the whole timeout is still ahead."""
+        sent = False
+        while True:
+            link = self._link
+            if link is None:
+                link, last = self._connect(deadline)
+                usual = False
+                if sent and verb == wire.COMMIT and self._committed and not last:
+                    raise ManagerUnavailable(
+                        f"the connection to {self._place.url} was lost and the manager does not know this client any "
+                        "more: whether the last write was applied cannot be told; read it back"
+                    )
+            if not usual:
+                set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
+            try:
+                link.sendall(request)
+                sent = True
+                answer = self._receive(link, self._number, deadline)
+                if not usual:
+                    set_patience(link, self._timeout or LEAST_PATIENCE)
+                return answer
+            except BlockingIOError:
+                raise self._no_answer() from None
+            except (OSError, EOFError, wire.WireError):
+                self._hang_up()
+
+    def _receive(self, link: socket.socket, number: int, deadline: float) -> list[Any]:
+        """The usual answer comes whole with one call; all others go the long way."""
+        buffer = self._buffer
+        count = link.recv_into(buffer)
+        if count >= 4 and _length(buffer)[0] == count - 4:
+            answer: list[Any] = unpack(buffer[4:count])
+            if answer[0] == number and answer[1] <= wire.ERROR:
+                return answer
+        return self._receive_slowly(link, number, deadline, count)
+
+    def _receive_slowly(self, link: socket.socket, number: int, deadline: float, count: int) -> list[Any]:
+        frames = wire.FrameReader()
+        parts: list[bytes] = []
+        while count:
+            frames.feed(self._buffer[:count])
+            for body in frames.bodies():
+                answer = wire.message_of(body)
+                if answer[0] != number:
+                    raise wire.WireError(f"an answer to request {answer[0]} came in place of one to {number}")
+                if answer[1] <= wire.ERROR:
+                    return answer
+                parts.append(answer[2])
+                if answer[1] == wire.LAST:
+                    return wire.message_of(b"".join(parts))
+            if time.monotonic() >= deadline:
+                raise BlockingIOError
+            count = link.recv_into(self._buffer)
+        raise EOFError
+
+    def _no_answer(self) -> ManagerUnavailable:
+        return ManagerUnavailable(
+            f"the manager of {self._place.url} was asked and did not answer in time: a write may or may not have been "
+            "applied; see whether the process is stopped or overloaded, or connect with a longer timeout"
+        )
+
+    def _acquire(self, deadline: float) -> None:
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise ManagerUnavailable(
+                f"the connection to {self._place.url} was busy with other threads' requests for the whole timeout: "
+                "see whether the manager is stopped, or use a connection for each thread"
+            )
+        if self._closed:
+            self._lock.release()
+            raise InvalidRequest(f"the connection to {self._place.url} is closed: connect again")
+
+    # --- the connection -----------------------------------------------------------------------------------------
+
+    def _connect(self, deadline: float) -> tuple[socket.socket, int]:
+        """Connect, or wait for a manager, or start one; also our last request that the manager knows of.
+
+        Waits only where a manager is expected: one that died and is to be restarted, or one that is being started.
+        """
+        if self._closed:
+            raise InvalidRequest(f"the connection to {self._place.url} is closed: connect again")
+        began = time.monotonic()
+        pause = 0.002
+        started = False
+        while True:
+            why = "nothing listens there"
+            absent = False
+            try:
+                return self._greet(deadline)
+            except (AccessDenied, ManagerUnavailable):
+                raise
+            except (FileNotFoundError, ConnectionRefusedError):
+                absent = True
+            except BlockingIOError:
+                why = "it does not respond"
+            except (OSError, EOFError, wire.WireError) as error:
+                why = f"it broke off: {error}"
+            now = time.monotonic()
+            if absent and not started and self._see_to_a_manager(now - began):
+                started = now >= deadline  # then this is the last chance
+                continue
+            if now >= deadline or not (self._start or self._place.exists()):
+                raise unavailable(self._place, why)
+            time.sleep(min(pause, max(0.0, deadline - now)))
+            pause = min(pause * 1.5, 0.05)
+
+    def _greet(self, deadline: float) -> tuple[socket.socket, int]:
+        key = self._place.key()
+        link = _Link(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
+            link.connect(self._place.socket)
+            if not is_of_our_user(link):
+                raise AccessDenied(f"{self._place.socket} is served by another user's process: it is not to be trusted")
+            try:
+                prove_to_manager(link, key)
+            except (AuthenticationError, AssertionError) as error:
+                raise wire.WireError(f"the handshake failed, {error}") from error
+            link.sendall(wire.request_frame([0, wire.HELLO, wire.PROTOCOL, self._client]))
+            answer = self._receive(link, 0, deadline)
+            if answer[1] == wire.ERROR:
+                wire.raise_error(answer[2], answer[3])
+            about: dict[str, Any] = answer[2]
+            set_patience(link, self._timeout or LEAST_PATIENCE)
+            self._connected(about)
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+        return link, about["last"]
+
+    def _see_to_a_manager(self, waited: float) -> bool:
+        """Start a manager on demand, if that is for us to do now; whether one was started, by whomever."""
+        card = self._place.card() if self._place.exists() else None
+        if card is not None and card.kind == "owned" and waited < OWNER_SECONDS and _is_alive(card.owner):
+            return False
+        if not self._start and (card is None or card.kind != "on-demand" or _is_alive(card.pid)):
+            return False
+        # Exactly one starts one. Should this lock be lost to a stopping manager's cleaning up, the managers' own lock
+        # still lets only one of them live.
+        starter = self._place.hold("start", 0)
+        if starter is None:
+            return False
+        try:
+            if not _listens(self._place):
+                launch(self._place, kind="on-demand", max_size=parse_size(DEFAULT_SIZE) if card is None else card.size)
+        except AlreadyExists:
+            pass  # by someone who had an older lock file, or an owner
+        finally:
+            starter.release()
+        return True
+
+    def _hang_up(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _forget_parent(self) -> None:
+        """In a forked child: be another client, with a connection of its own when it needs one."""
+        self._lock = threading.Lock()
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._client = os.urandom(16)
+        self._number = self._committed = 0
+        self._hang_up()
+
+
+class _Link(socket.socket):
+    """A socket that goes with its connection; who forgets to close one is not to be warned about our socket."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _listens(place: Place) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        set_patience(probe, 1.0)
+        try:
+            probe.connect(place.socket)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+_forking = threading.Lock()
+_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+def _part_from_parent() -> None:
+    for channel in list(_channels):
+        channel._forget_parent()
+    _forking.release()
+
+
+os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_part_from_parent)

@@ -1,0 +1,280 @@
+"""The ``shm://`` backend as a store uses it: reads from the segment, writes through the manager.
+
+Reads touch no lock and no process. What cannot be read alone, because the writer kept moving, the manager reads in
+turn with its writes. How a request travels is said in ``channel``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..backend import Clear, Delete, Increment, Operation, Put
+from ..engine import Closed, CollectionReader, Contended, Memory, Reader
+from ..errors import InvalidRequest, NotFound
+from . import segment as segments
+from . import wire
+from .channel import Channel
+from .rendezvous import Place
+from .segment import Segment
+
+__all__ = ["open_backend"]
+
+VERIFY_SECONDS = 600.0
+"""A whole segment takes a while to check; the usual timeout is meant for requests that take microseconds."""
+
+REPORT_SECONDS = 1.0
+"""How often, at most, the manager is told of reads that had to start over."""
+
+
+def open_backend(name: str, *, start: bool, timeout: float) -> ShmBackend:
+    """Connect to the store ``name``.
+
+    ``start``: start a manager if there is none. ``timeout``: seconds within which a request is answered, a manager
+    that is being restarted included; else ManagerUnavailable.
+    """
+    return ShmBackend(Place(name), start=start, timeout=timeout)
+
+
+class ShmBackend:
+    """One connection to one store."""
+
+    def __init__(self, place: Place, *, start: bool, timeout: float) -> None:
+        self.url = place.url
+        self._timeout = timeout
+        self._closed = False
+        self._lock = threading.Lock()
+        self._attached: _Attached | None = None
+        self._reported = 0.0
+        self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
+        self._channel.open()
+
+    def collection(self, table: str, namespace: str) -> ShmCollection:
+        """The view of one table in one namespace."""
+        return ShmCollection(self, table, namespace)
+
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        """One atomic request; a result for each operation."""
+        said: list[list[Any]] = []
+        ends: list[int] = []
+        for operation in operations:
+            said += _SAID[type(operation)](operation)
+            ends.append(len(said) - 1)
+        results: list[Any] = self._channel.ask(wire.COMMIT, said)
+        return results if len(results) == len(ends) else [results[end] for end in ends]
+
+    def collections(self) -> list[tuple[str, str, int]]:
+        """(table, namespace, items) of every collection that holds any."""
+        found = []
+        for name, items in self._channel.ask(wire.COLLECTIONS):
+            table, _, namespace = name.decode().partition("\0")
+            found.append((table, namespace, items))
+        return found
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of the store and its writer."""
+        self._report_retries()
+        figures: dict[str, Any] = self._channel.ask(wire.STATS)
+        figures["url"] = self.url
+        return figures
+
+    def verify(self) -> dict[str, Any]:
+        """Have the whole segment checked, between two commits. Raises CorruptSegment."""
+        figures: dict[str, Any] = self._channel.ask(wire.VERIFY, timeout=max(self._timeout, VERIFY_SECONDS))
+        return figures
+
+    def stop_manager(self) -> None:
+        """Have the manager stop and remove the store, data and all."""
+        self._channel.ask(wire.STOP)
+
+    def close(self) -> None:
+        """Say goodbye and unmap; again does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            attached, self._attached = self._attached, None
+        self._channel.close()
+        if attached is not None:
+            attached.release()
+
+    def reader(self, name: bytes) -> tuple[_Attached, CollectionReader]:
+        """A reader of the collection in the segment that is attached now."""
+        attached = self._attached
+        if attached is None:
+            raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
+        return attached, attached.reader.collection(name)
+
+    def renew(self, attached: _Attached) -> None:
+        """The segment was closed for ever: find the one that has taken its place, or raise ManagerUnavailable."""
+        if self._attached is attached:
+            self._channel.ask(wire.PING)
+            if self._attached is attached:
+                # The manager that closed it still answers, in its last moments; the next one to ask meets the next.
+                time.sleep(0.005)
+
+    def read_in_turn(self, name: bytes, method: str, arguments: Sequence[Any]) -> Any:
+        """Have the manager read, in turn with its writes."""
+        self._report_retries()
+        return self._channel.ask(wire.READ, name, method, list(arguments))
+
+    def _attach(self, about: dict[str, Any]) -> None:
+        """Called with each new connection: map the segment, unless it is the one that is mapped."""
+        attached = self._attached
+        if attached is None or attached.segment.name != about["segment"]:
+            fresh = _Attached(segments.attach(about["segment"]))
+            with self._lock:
+                if not self._closed:
+                    self._attached = fresh
+            # The old one is not released: another thread may be reading. It goes with its last reader.
+
+    def _report_retries(self) -> None:
+        attached = self._attached
+        now = time.monotonic()
+        if attached is not None and attached.reader.retries and now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            retries, attached.reader.retries = attached.reader.retries, 0
+            self._channel.tell(wire.RETRIES, retries)
+
+
+class ShmCollection:
+    """One table in one namespace, through one connection. Every method may be called from any thread."""
+
+    __slots__ = ("_attached", "_backend", "_name", "_namespace", "_reader", "_table")
+
+    def __init__(self, backend: ShmBackend, table: str, namespace: str) -> None:
+        self._backend = backend
+        self._table = table
+        self._namespace = namespace
+        self._name = collection_name(table, namespace)
+        self._attached, self._reader = backend.reader(self._name)
+
+    def get(self, id: str) -> bytes | None:
+        """The item's payload, or None."""
+        try:
+            return self._reader.get(id.encode())
+        except (Closed, Contended, ValueError) as trouble:
+            found: bytes | None = self._again(trouble, "get", id.encode())
+            return found
+
+    def version(self, id: str) -> int | None:
+        """The item's version, or None."""
+        found: int | None = self._read("version", id.encode())
+        return found
+
+    def count(self) -> int:
+        """Number of items."""
+        found: int = self._read("count")
+        return found
+
+    def get_many(self, ids: Sequence[str]) -> list[bytes | None]:
+        """A payload or None for each id, all from one consistent view."""
+        found: list[bytes | None] = self._read("get_many", [id.encode() for id in ids])
+        return found
+
+    def page(
+        self, limit: int, after: str | None, before: str | None, filters: Sequence[bytes]
+    ) -> tuple[list[bytes], bool]:
+        """At most ``limit`` payloads, newest first, and whether there are more in that direction."""
+        behind = None if after is None else after.encode()
+        in_front = None if before is None else before.encode()
+        try:
+            payloads, more = self._read("page", limit, behind, in_front, list(filters))
+        except NotFound:
+            cursor = after if after is not None else before
+            raise NotFound(
+                f"the cursor {cursor!r} names no item of {self._table} in namespace {self._namespace!r}: start from "
+                "the first page, or from an item that is there"
+            ) from None
+        return payloads, more
+
+    def scan(self, filters: Sequence[bytes]) -> list[bytes]:
+        """All matching payloads, newest first, from one consistent view."""
+        found: list[bytes] = self._read("scan", list(filters))
+        return found
+
+    def entries(self, filters: Sequence[bytes]) -> list[tuple[int, bytes]]:
+        """As ``scan``, each payload with its version."""
+        return [(version, payload) for version, payload in self._read("entries", list(filters))]
+
+    def _read(self, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._reader, method)(*arguments)
+        except (Closed, Contended, ValueError) as trouble:
+            return self._again(trouble, method, *arguments)
+
+    def _again(self, trouble: Exception, method: str, *arguments: Any) -> Any:
+        """Read from the segment that is in use now, or have the manager read."""
+        backend = self._backend
+        deadline = time.monotonic() + backend._timeout
+        while not isinstance(trouble, Contended):
+            if isinstance(trouble, ValueError) and self._attached is backend._attached:
+                raise trouble
+            if isinstance(trouble, Closed):
+                backend.renew(self._attached)
+            self._attached, self._reader = backend.reader(self._name)
+            try:
+                return getattr(self._reader, method)(*arguments)
+            except (Closed, Contended, ValueError) as more:
+                trouble = more
+            if time.monotonic() >= deadline:
+                break
+        return backend.read_in_turn(self._name, method, arguments)
+
+
+class _Attached:
+    """A mapped segment and its reader."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self._memory = Memory(segment.buffer)
+        self.reader = Reader(self._memory)
+
+    def release(self) -> None:
+        """Unmap, inner views first. A thread that is just reading keeps it mapped until it is done."""
+        with contextlib.suppress(BufferError):
+            self._memory.release()
+            self.segment.close()
+
+
+def collection_name(table: str, namespace: str) -> bytes:
+    """The engine's name of a collection."""
+    return f"{table}\0{namespace}".encode()
+
+
+# Each operation of the backend protocol as the list of those that the manager is sent.
+
+
+def _put(operation: Put) -> list[list[Any]]:
+    table, namespace, id, created, postings, payload, expect = operation
+    return [[wire.PUT, f"{table}\0{namespace}".encode(), id.encode(), created, postings, payload, expect]]
+
+
+def _delete(operation: Delete) -> list[list[Any]]:
+    return [[wire.DELETE, collection_name(operation.table, operation.namespace), operation.id.encode()]]
+
+
+def _clear(operation: Clear) -> list[list[Any]]:
+    table, namespace = operation
+    if namespace is None:
+        return [[wire.CLEAR_BELOW, collection_name(table, "")]]
+    return [
+        [wire.CLEAR, collection_name(table, namespace)],
+        [wire.CLEAR_BELOW, collection_name(table, namespace + "/")],
+    ]
+
+
+def _increment(operation: Increment) -> list[list[Any]]:
+    table, namespace, id, field, by, indexes = operation
+    return [[wire.INCREMENT, collection_name(table, namespace), id.encode(), field, by, indexes]]
+
+
+_SAID: dict[type, Callable[[Any], list[list[Any]]]] = {
+    Put: _put,
+    Delete: _delete,
+    Clear: _clear,
+    Increment: _increment,
+}

@@ -1,0 +1,213 @@
+"""Shared memory blocks: created sparse, reserved in steps, mapped by readers without the right to write.
+
+A block is never known to multiprocessing's resource tracker: the tracker unlinks what its process leaves behind, and
+this data outlives its manager. What the bytes mean never enters here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+from ..errors import AccessDenied, ManagerUnavailable, StoreFull
+
+__all__ = ["Segment", "attach", "attach_writable", "create", "exists", "fresh_name", "unlink"]
+
+STEP = 4 << 20
+"""Bytes asked of the kernel at a time; small enough that a nearly empty store costs little."""
+
+_LINUX = sys.platform == "linux"
+_FOLDER = "/dev/shm"
+_TRACKER = threading.RLock()
+
+
+class Segment:
+    """One mapped block: its ``name``, its ``size`` in bytes and a ``buffer`` to read (and, for a manager, write)."""
+
+    def __init__(self, name: str, buffer: mmap.mmap | memoryview, descriptor: int, keeper: SharedMemory | None) -> None:
+        self.name = name
+        self.size = len(buffer)
+        self.buffer = buffer
+        self._descriptor = descriptor
+        self._keeper = keeper
+        self._reserved = 0
+
+    def reserve(self, up_to: int) -> int:
+        """Make bytes 0 to ``up_to`` safe to touch; return how many are.
+
+        Raises OSError (ENOSPC) when the segment or the machine's shared memory has no room; nothing is lost then.
+        """
+        if up_to <= self._reserved:
+            return self._reserved
+        if up_to > self.size:
+            raise OSError(errno.ENOSPC, f"byte {up_to:,} is past the end of segment {self.name} ({self.size:,} bytes)")
+        if self._descriptor < 0 or not hasattr(os, "posix_fallocate"):
+            self._reserved = self.size
+            return self._reserved
+        generous = min(self.size, -(-up_to // STEP) * STEP)
+        exact = min(self.size, -(-up_to // mmap.PAGESIZE) * mmap.PAGESIZE)
+        try:
+            self._allocate(generous)
+        except OSError:
+            if exact == generous:
+                raise
+            self._allocate(exact)
+        return self._reserved
+
+    def _allocate(self, end: int) -> None:
+        os.posix_fallocate(self._descriptor, self._reserved, end - self._reserved)
+        self._reserved = end
+
+    def close(self) -> None:
+        """Unmap; raises BufferError while views of the buffer are still in use."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+        elif isinstance(self.buffer, mmap.mmap):
+            self.buffer.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _Untracked(SharedMemory):
+    """A block whose life is nobody's business but ours.
+
+    The standard class unlinks the block, and tells the tracker, when mapping an *existing* one fails.
+    """
+
+    def unlink(self) -> None:
+        """Do nothing; ``segment.unlink`` does it on purpose."""
+
+
+def fresh_name() -> str:
+    """A name that no block has yet; with the slash that POSIX puts before it, well within macOS's 31 characters."""
+    return "ptshm_" + secrets.token_hex(8)
+
+
+def create(name: str, size: int) -> Segment:
+    """Make a block of ``size`` bytes, all zero and none of them reserved yet; mode 0600.
+
+    Raises FileExistsError for a taken name, StoreFull where the system refuses a block of this size.
+    """
+    try:
+        block = _open_untracked(name, create=True, size=size)
+    except FileExistsError:
+        raise
+    except (OSError, OverflowError, ValueError) as error:
+        unlink(name)
+        raise StoreFull(
+            f"a segment of {size:,} bytes was asked for, and the system refused it ({error}): choose a smaller max_size"
+        ) from error
+    if not _LINUX:
+        return _kept_open(name, block)
+    block.close()
+    return attach_writable(name)
+
+
+def attach_writable(name: str) -> Segment:
+    """Map an existing block for its next manager. Raises FileNotFoundError, AccessDenied."""
+    if not _LINUX:
+        block = _open_untracked(name)
+        return _kept_open(name, block)
+    descriptor = _open_own(name, os.O_RDWR)
+    try:
+        return Segment(name, mmap.mmap(descriptor, 0), descriptor, None)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def attach(name: str) -> Segment:
+    """Map an existing block for reading only, where the system can. Raises ManagerUnavailable, AccessDenied."""
+    try:
+        if not _LINUX:
+            block = _open_untracked(name)
+            return _kept_open(name, block)
+        descriptor = _open_own(name, os.O_RDONLY)
+    except FileNotFoundError:
+        raise ManagerUnavailable(
+            f"the segment {name} is not there any more: its store was stopped; start it again and connect anew"
+        ) from None
+    try:
+        return Segment(name, mmap.mmap(descriptor, 0, prot=mmap.PROT_READ), -1, None)
+    finally:
+        os.close(descriptor)
+
+
+def unlink(name: str) -> None:
+    """Remove the block's name, if it is there; who has it mapped keeps it until they let go."""
+    with contextlib.suppress(FileNotFoundError):
+        if _LINUX:
+            os.unlink(f"{_FOLDER}/{name}")
+        else:
+            import _posixshmem
+
+            _posixshmem.shm_unlink("/" + name)
+
+
+def exists(name: str) -> bool:
+    """Whether a block has this name."""
+    if _LINUX:
+        return os.path.lexists(f"{_FOLDER}/{name}")
+    try:
+        _open_untracked(name).close()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _open_own(name: str, access: int) -> int:
+    path = f"{_FOLDER}/{name}"
+    try:
+        descriptor = os.open(path, access | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP):
+            raise AccessDenied(f"{path} cannot be opened as a segment ({error.strerror}): it is not ours") from error
+        raise
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise AccessDenied(
+            f"{path} belongs to user {status.st_uid}, and we are {os.geteuid()}: only the user who started a store "
+            "can use it"
+        )
+    return descriptor
+
+
+def _kept_open(name: str, block: SharedMemory) -> Segment:
+    assert block.buf is not None
+    return Segment(name, block.buf, -1, block)
+
+
+def _open_untracked(name: str, **options: Any) -> SharedMemory:
+    if sys.version_info >= (3, 13):
+        return _Untracked(name, track=False, **options)
+    with _tracker_kept_out("/" + name):
+        return _Untracked(name, **options)
+
+
+@contextlib.contextmanager
+def _tracker_kept_out(tracked_name: str) -> Iterator[None]:
+    """Keep this one name from the tracker; what other threads register meanwhile goes through."""
+    with _TRACKER:
+        original = resource_tracker.register
+
+        def register(name: str, rtype: str) -> None:
+            if name != tracked_name:
+                original(name, rtype)
+
+        resource_tracker.register = register  # type: ignore[assignment,unused-ignore]
+        try:
+            yield
+        finally:
+            resource_tracker.register = original  # type: ignore[assignment,unused-ignore]

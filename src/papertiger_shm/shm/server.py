@@ -1,0 +1,391 @@
+"""The manager's loop: everything that is ready, in the order it came, as one commit; then the answers.
+
+The loop is the only one that touches the writer, and nothing in it waits for a client. How the process came to be,
+and what it leaves behind, never enters here.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..engine import Clear, ClearBelow, Delete, Memory, Put, Reader, Request, Transform, Writer, verify
+from ..errors import InvalidRequest, PaperTigerError
+from . import wire
+from .admission import Admission
+from .increment import adding
+from .wire import FrameReader, WireError, answer_frames, error_answer, message_of
+
+__all__ = ["Server"]
+
+BUFFER = 256 << 10
+"""Bytes taken from a connection at a time."""
+
+GRACE = 60.0
+"""Seconds for which a client that vanished may come back and ask for its last answer again."""
+
+STALL = 30.0
+"""Seconds after which a client that does not read its answers is dropped."""
+
+BREATH = 0.005
+"""Seconds of quiet before lazy work begins: a client in the midst of its work is back sooner than this."""
+
+BUSY_COMMITS = 64
+"""Commits without a moment's quiet after which one piece of lazy work is done all the same."""
+
+TICK = 1.0
+
+
+class Peer:
+    """One connection."""
+
+    __slots__ = ("client", "frames", "last_progress", "link", "open", "outgoing")
+
+    def __init__(self, link: socket.socket) -> None:
+        self.link = link
+        self.open = True
+        self.client: bytes | None = None
+        self.frames = FrameReader()
+        self.outgoing: deque[memoryview] = deque()
+        self.last_progress = 0.0
+
+
+class Server:
+    """Serves one segment until told to stop.
+
+    ``idle_seconds``: stop when no client has been connected for so long; None for never.
+    ``about``: what clients are told of this store when they connect.
+    """
+
+    def __init__(
+        self, writer: Writer, memory: Memory, admission: Admission, about: dict[str, Any], idle_seconds: float | None
+    ) -> None:
+        self.stopping: str | None = None
+        self._writer = writer
+        self._memory = memory
+        self._reader = Reader(memory)
+        self._admission = admission
+        self._about = about
+        self._idle_seconds = idle_seconds
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(admission.listener, selectors.EVENT_READ, admission.accept)
+        self._selector.register(admission.wake_source, selectors.EVENT_READ, self._admit)
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._peers: set[Peer] = set()
+        self._by_client: dict[bytes, Peer] = {}
+        self._lost: dict[bytes, float] = dict.fromkeys(writer.clients(), time.monotonic() + GRACE)
+        self._batch: list[tuple[Peer, Request]] = []
+        self._retries = 0
+        self._commits_since_quiet = 0
+        self._lazy = True
+        self._last_company = time.monotonic()
+        self._next_tick = 0.0
+        self._verbs: dict[int, Callable[[Peer, list[Any]], Any]] = {
+            wire.HELLO: self._hello,
+            wire.READ: self._read,
+            wire.COLLECTIONS: lambda peer, message: [list(pair) for pair in self._writer.collections()],
+            wire.STATS: lambda peer, message: self._stats(),
+            wire.VERIFY: lambda peer, message: verify(self._memory),
+            wire.PING: lambda peer, message: None,
+            wire.STOP: lambda peer, message: self.stop("a client asked for it"),
+        }
+
+    def watch(self, source: int | socket.socket, call: Callable[[], None]) -> None:
+        """Have ``call`` called by the loop whenever ``source`` is readable."""
+        self._selector.register(source, selectors.EVENT_READ, call)
+
+    def unwatch(self, source: int | socket.socket) -> None:
+        """Undo ``watch``."""
+        self._selector.unregister(source)
+
+    def stop(self, why: str) -> None:
+        """End ``run`` when what is at hand is done."""
+        self.stopping = why
+
+    def _admit(self) -> None:
+        """Take over the connections that have proven themselves."""
+        for link in self._admission.admitted():
+            peer = Peer(link)
+            self._peers.add(peer)
+            self._selector.register(peer.link, selectors.EVENT_READ, peer)
+
+    def run(self, each_tick: Callable[[], None]) -> None:
+        """Serve until ``stop``; ``each_tick`` is called about once a second."""
+        while self.stopping is None:
+            events = self._selector.select(BREATH if self._lazy else TICK)
+            if not events:
+                self._quiet()
+            for key, mask in events:
+                peer = key.data
+                if type(peer) is not Peer:
+                    peer()
+                elif mask & selectors.EVENT_READ:
+                    self._receive(peer)
+                else:
+                    self._go_on_sending(peer)
+            if self._batch:
+                self._commit()
+            if time.monotonic() >= self._next_tick:
+                self._tick(each_tick)
+
+    def close(self) -> None:
+        """Drop everyone."""
+        self._admission.close()
+        for peer in list(self._peers):
+            self._drop(peer)
+        self._selector.close()
+
+    # --- in -----------------------------------------------------------------------------------------------------
+
+    def _receive(self, peer: Peer) -> None:
+        try:
+            count = peer.link.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            count = 0
+        if not count:
+            self._drop(peer)
+            return
+        peer.frames.feed(self._buffer[:count])
+        self._take_frames(peer)
+
+    def _take_frames(self, peer: Peer) -> None:
+        """Take what the peer asks, unless it does not read what it asked before."""
+        try:
+            while peer.open and not peer.outgoing:
+                body = peer.frames.next()
+                if body is None:
+                    return
+                self._take(peer, message_of(body))
+            peer.frames.keep()
+        except WireError:
+            self._drop(peer)
+
+    def _take(self, peer: Peer, message: list[Any]) -> None:
+        number, verb = message[0], message[1]
+        if verb == wire.COMMIT and peer.client is not None:
+            if not 0 < number < 1 << 63:
+                raise WireError(f"no request has number {number}")
+            try:
+                operations = [_operation(said) for said in message[2]]
+            except PaperTigerError as error:
+                self._answer(peer, number, error)
+                return
+            except (TypeError, ValueError, IndexError, KeyError) as error:
+                raise WireError(f"not a commit: {error}") from error
+            self._batch.append((peer, Request(peer.client, number, operations)))
+            return
+        if self._batch:
+            self._commit()
+        if verb == wire.BYE or verb == wire.RETRIES:
+            self._hear(peer, message)
+        elif verb not in self._verbs or (peer.client is None and verb != wire.HELLO):
+            raise WireError(f"no verb {verb} here")
+        else:
+            self._answer(peer, number, self._carry_out(peer, message))
+
+    def _carry_out(self, peer: Peer, message: list[Any]) -> Any:
+        try:
+            return self._verbs[message[1]](peer, message)
+        except PaperTigerError as error:
+            return error
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+            raise WireError(f"not a request: {error}") from error
+
+    # --- what is asked ------------------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, message: list[Any]) -> dict[str, Any]:
+        _, _, protocol, client = message
+        if protocol != wire.PROTOCOL:
+            raise InvalidRequest(
+                f"the client speaks protocol {protocol} and the manager {wire.PROTOCOL}: "
+                "use one version of papertiger-shm on both sides"
+            )
+        if type(client) is not bytes or len(client) != 16 or peer.client is not None:
+            raise WireError("not a greeting")
+        before = self._by_client.get(client)
+        if before is not None:
+            self._drop(before)  # it has lost that connection and we have not noticed yet
+        self._lost.pop(client, None)
+        peer.client = client
+        self._by_client[client] = peer
+        return {**self._about, "last": self._writer.last_request(client)}
+
+    def _read(self, peer: Peer, message: list[Any]) -> Any:
+        _, _, collection, method, arguments = message
+        if type(collection) is not bytes or not _is_read(method, arguments):
+            raise WireError("not a read")
+        return getattr(self._reader.collection(collection), method)(*arguments)
+
+    def _hear(self, peer: Peer, message: list[Any]) -> None:
+        if message[1] == wire.RETRIES:
+            if len(message) != 3 or type(message[2]) is not int or not 0 <= message[2] < 1 << 48:
+                raise WireError("not a number of retries")
+            self._retries += message[2]
+            return
+        client = peer.client
+        peer.client = None
+        if client is not None:
+            self._by_client.pop(client, None)
+            self._writer.forget(client)
+        self._drop(peer)
+
+    def _stats(self) -> dict[str, Any]:
+        return {
+            **self._writer.stats(),
+            **self._about,
+            "writer_pid": os.getpid(),
+            "clients": len(self._by_client),
+            "sessions": len(self._writer.clients()),
+            "reader_retries": self._retries + self._reader.retries,
+        }
+
+    def _commit(self) -> None:
+        batch = self._batch
+        self._batch = []
+        outcomes = self._writer.execute([request for _, request in batch])
+        for (peer, request), outcome in zip(batch, outcomes):
+            self._answer(peer, request.number, outcome)
+        self._lazy = True
+        self._commits_since_quiet += 1
+        if self._commits_since_quiet >= BUSY_COMMITS:
+            self._commits_since_quiet = 0
+            self._writer.idle()
+
+    # --- out ----------------------------------------------------------------------------------------------------
+
+    def _answer(self, peer: Peer, number: int, outcome: Any) -> None:
+        if isinstance(outcome, PaperTigerError):
+            frames = answer_frames(number, error_answer(number, outcome))
+        else:
+            frames = answer_frames(number, [number, wire.OK, outcome])
+        if not peer.open:
+            return
+        if peer.outgoing:
+            peer.outgoing.extend(map(memoryview, frames))
+            return
+        try:
+            sent = peer.link.send(frames[0])
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._drop(peer)
+            return
+        if sent < len(frames[0]) or len(frames) > 1:
+            peer.outgoing.append(memoryview(frames[0])[sent:])
+            peer.outgoing.extend(map(memoryview, frames[1:]))
+            peer.last_progress = time.monotonic()
+            self._selector.modify(peer.link, selectors.EVENT_WRITE, peer)
+
+    def _go_on_sending(self, peer: Peer) -> None:
+        outgoing = peer.outgoing
+        try:
+            while outgoing:
+                sent = peer.link.send(outgoing[0]) if outgoing[0] else 0
+                peer.last_progress = time.monotonic()
+                if sent < len(outgoing[0]):
+                    outgoing[0] = outgoing[0][sent:]
+                    return
+                outgoing.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._drop(peer)
+            return
+        self._selector.modify(peer.link, selectors.EVENT_READ, peer)
+        peer.frames.feed(memoryview(b""))
+        self._take_frames(peer)
+
+    def _drop(self, peer: Peer) -> None:
+        if not peer.open:
+            return
+        peer.open = False
+        self._peers.discard(peer)
+        self._selector.unregister(peer.link)
+        peer.link.close()
+        if peer.client is not None and self._by_client.get(peer.client) is peer:
+            del self._by_client[peer.client]
+            self._lost[peer.client] = time.monotonic() + GRACE
+
+    # --- in quiet moments ---------------------------------------------------------------------------------------
+
+    def _quiet(self) -> None:
+        """One piece of lazy work at a time, for as long as nobody asks for anything."""
+        self._commits_since_quiet = 0
+        while self._lazy:
+            self._lazy = self._writer.idle()
+            if self._selector.select(0):
+                return
+
+    def _tick(self, each_tick: Callable[[], None]) -> None:
+        now = time.monotonic()
+        self._next_tick = now + TICK
+        self._admission.sweep()
+        for client in [client for client, until in self._lost.items() if until <= now]:
+            del self._lost[client]
+            self._writer.forget(client)
+        for peer in [peer for peer in self._peers if peer.outgoing and now - peer.last_progress > STALL]:
+            self._drop(peer)
+        if self._peers:
+            self._last_company = now
+        elif self._idle_seconds is not None and now - self._last_company >= self._idle_seconds:
+            self.stop("the last client has gone")
+        each_tick()
+
+
+def _operation(said: list[Any]) -> Any:
+    """An operation as the engine takes it. Everything is checked: what comes may be anything."""
+    kind = said[0]
+    if kind == wire.PUT:
+        _, collection, key, created, postings, payload, expect = said
+        if (
+            type(collection) is bytes
+            and type(key) is bytes
+            and type(created) is int
+            and type(payload) is bytes
+            and (expect is None or type(expect) is int)
+            and all(type(posting) is bytes for posting in postings)
+        ):
+            return Put(collection, key, created, postings, payload, expect)
+    elif kind == wire.DELETE:
+        _, collection, key = said
+        if type(collection) is bytes and type(key) is bytes:
+            return Delete(collection, key)
+    elif kind == wire.CLEAR or kind == wire.CLEAR_BELOW:
+        _, name = said
+        if type(name) is bytes:
+            return Clear(name) if kind == wire.CLEAR else ClearBelow(name)
+    elif kind == wire.INCREMENT:
+        _, collection, key, field, by, indexes = said
+        if type(collection) is bytes and type(key) is bytes and type(field) is str and field:
+            if type(by) is not int and type(by) is not float:
+                raise InvalidRequest(f"increment was asked to add {by!r} to {field}: add an int or a float")
+            if all(type(index) is str for index in indexes):
+                return Transform(collection, key, adding(field, by, indexes))
+    raise TypeError(f"operation {kind!r}")
+
+
+def _is_read(method: Any, arguments: list[Any]) -> bool:
+    """Whether a collection's reader can be asked this."""
+    if method == "count":
+        return not arguments
+    if method == "page":
+        limit, after, before, filters = arguments
+        return type(limit) is int and _is_key(after) and _is_key(before) and _are_keys(filters)
+    if method == "get" or method == "version":
+        return len(arguments) == 1 and type(arguments[0]) is bytes
+    return method in ("get_many", "scan", "entries") and len(arguments) == 1 and _are_keys(arguments[0])
+
+
+def _is_key(said: Any) -> bool:
+    return said is None or type(said) is bytes
+
+
+def _are_keys(said: Any) -> bool:
+    return type(said) is list and all(type(key) is bytes for key in said)

@@ -1,0 +1,1231 @@
+"""Managers and their clients, on real processes: starting, stopping, dying, taking over, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from papertiger_shm.backend import Clear, Delete, Increment, Put
+from papertiger_shm.codec import decode, encode, index_key
+from papertiger_shm.errors import (
+    AccessDenied,
+    AlreadyExists,
+    Conflict,
+    CorruptSegment,
+    InvalidItem,
+    InvalidRequest,
+    ManagerUnavailable,
+    NotFound,
+    PaperTigerError,
+    StoreFull,
+)
+from papertiger_shm.shm import admission, rendezvous, wire
+from papertiger_shm.shm import segment as segments
+from papertiger_shm.shm.client import ShmBackend, open_backend
+from papertiger_shm.shm.leftovers import remove_leftovers
+from papertiger_shm.shm.manager import Manager
+from papertiger_shm.shm.rendezvous import Place
+from papertiger_shm.shm.size import parse_size
+from papertiger_shm.shm.supervisor import ChildSpec, Supervisor
+
+SIZE = "16 MiB"
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
+    """A rendezvous root of this test's own, which every test leaves empty."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
+    monkeypatch.setenv("PAPERTIGER_DIR", str(directory))
+    yield directory
+    eventually(lambda: list(directory.iterdir()) == [], "stores left behind")
+    shutil.rmtree(directory)
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+    return result
+
+
+def put(id: str, item: dict[str, Any] | None = None, expect: int | None = None, **more: Any) -> Put:
+    content = {"id": id, "created": 1, **(item or {}), **more}
+    postings = tuple(index_key(field, content[field]) for field in ("type",) if field in content)
+    return Put("t", "ns", id, content["created"], postings, encode(content), expect)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def python(script: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """A fresh interpreter in which every warning is an error."""
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    found = process.stdout.readline().strip()
+    if not found:
+        raise AssertionError(process.communicate())
+    return found
+
+
+@pytest.fixture
+def manager() -> Iterator[Manager]:
+    with Manager(max_size=SIZE) as manager:
+        yield manager
+
+
+@pytest.fixture
+def backend(manager: Manager) -> Iterator[ShmBackend]:
+    backend = open_backend(manager.name, start=False, timeout=30)
+    yield backend
+    backend.close()
+
+
+def raw_client(name: str, client: bytes | None = None) -> socket.socket:
+    """A connection that has proven itself, and said hello if it has an id."""
+    place = Place(name)
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(20)
+    link.connect(place.socket)
+    link.setblocking(True)
+    admission.set_patience(link, 20)
+    admission.prove_to_manager(link, place.key())
+    if client is not None:
+        link.sendall(wire.request_frame([0, wire.HELLO, wire.PROTOCOL, client]))
+        receive(link)
+    return link
+
+
+def receive(link: socket.socket) -> list[Any]:
+    """The next message, and not a byte more."""
+
+    def take(count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            more = link.recv(count - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    return wire.message_of(take(int.from_bytes(take(4), "big")))
+
+
+# ---- what a backend has to do -----------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read(backend: ShmBackend) -> None:
+    view = backend.collection("t", "ns")
+    assert view.get("a") is None
+    assert backend.commit([put("a", type="x"), put("b", type="y"), put("c", type="x", created=5)]) == [None] * 3
+    assert decode(view.get("a") or b"")["type"] == "x"
+    assert view.count() == 3
+    assert [p and decode(p)["id"] for p in view.get_many(["c", "no", "a"])] == ["c", None, "a"]
+    assert [decode(p)["id"] for p in view.scan(())] == ["c", "b", "a"]
+    assert [decode(p)["id"] for p in view.scan([index_key("type", "x")])] == ["c", "a"]
+    payloads, more = view.page(1, "c", None, ())
+    assert ([decode(p)["id"] for p in payloads], more) == (["b"], True)
+    payloads, more = view.page(1, None, "b", ())
+    assert ([decode(p)["id"] for p in payloads], more) == (["c"], False)
+    versions = [version for version, _ in view.entries(())]
+    assert versions == [view.version(id) for id in "cba"]
+    assert backend.collections() == [("t", "ns", 3)]
+    backend.commit([Delete("t", "ns", "a"), Delete("t", "ns", "never")])
+    assert view.get("a") is None
+
+
+def test_the_manager_reads_in_turn_what_a_reader_reads(backend: ShmBackend) -> None:
+    backend.commit([put(str(n), type="x", created=n) for n in range(20)])
+    view = backend.collection("t", "ns")
+    filters = [index_key("type", "x")]
+    reads: list[tuple[str, tuple[Any, ...]]] = [
+        ("get", (b"3",)),
+        ("version", (b"3",)),
+        ("count", ()),
+        ("get_many", ([b"1", b"no"],)),
+        ("page", (5, b"10", None, filters)),
+        ("scan", (filters,)),
+        ("entries", (filters,)),
+    ]
+    for method, arguments in reads:
+        directly = getattr(view._reader, method)(*arguments)
+        in_turn = backend.read_in_turn(view._name, method, arguments)
+        assert encode({"": in_turn}) == encode({"": directly}), method
+    with pytest.raises(NotFound):
+        backend.read_in_turn(view._name, "page", (5, b"no", None, ()))
+
+
+def test_an_unknown_cursor_is_named(backend: ShmBackend) -> None:
+    for after, before in (("evt_no", None), (None, "evt_no")):
+        with pytest.raises(NotFound, match="evt_no"):
+            backend.collection("t", "ns").page(10, after, before, ())
+
+
+def test_a_request_happens_wholly_or_not_at_all(backend: ShmBackend) -> None:
+    backend.commit([put("a", n=1)])
+    view = backend.collection("t", "ns")
+    with pytest.raises(AlreadyExists):
+        backend.commit([put("b"), put("a", expect=0)])
+    with pytest.raises(Conflict):
+        backend.commit([put("b"), put("a", expect=10**6)])
+    with pytest.raises(NotFound):
+        backend.commit([put("b"), Increment("t", "ns", "no", "n", 1, ())])
+    assert view.get("b") is None
+    backend.commit([put("a", n=2, expect=view.version("a"))])
+    assert decode(view.get("a") or b"")["n"] == 2
+
+
+def test_clear_takes_the_namespaces_below(backend: ShmBackend) -> None:
+    def in_namespaces() -> set[str]:
+        return {namespace for _, namespace, _ in backend.collections()}
+
+    for namespace in ("a", "a/b", "a/b/c", "ab", "b"):
+        backend.commit([put("x")._replace(namespace=namespace)])
+    results = backend.commit([put("x")._replace(namespace="z"), Clear("t", "a"), put("n", n=0), put("x")])
+    assert results == [None] * 4
+    assert in_namespaces() == {"ab", "b", "z", "ns"}
+    backend.commit([put("x")._replace(table="other"), Clear("t", None)])
+    assert backend.collections() == [("other", "ns", 1)]
+
+
+def test_stats_and_verify(backend: ShmBackend, manager: Manager) -> None:
+    backend.commit([put("a"), put("b")])
+    stats = backend.stats()
+    assert stats["items"] == 2
+    assert stats["commits"] == 1
+    assert stats["writer_pid"] == manager.pid
+    assert stats["clients"] == 1
+    assert stats["reader_retries"] == 0
+    assert stats["url"] == manager.url
+    assert stats["size"] == 16 << 20
+    assert {"collections", "bytes_used", "bytes_reserved", "generation", "segment", "kind"} <= stats.keys()
+    assert backend.verify()["records"] == 2
+
+
+def test_retries_of_readers_reach_the_manager(backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    attached = backend._attached
+    assert attached is not None
+    attached.reader.retries = 7
+    assert backend.stats()["reader_retries"] == 7
+
+
+# ---- increment --------------------------------------------------------------------------------------------------
+
+
+def increment(backend: ShmBackend, field: str, by: Any, indexes: tuple[str, ...] = ()) -> Any:
+    [result] = backend.commit([Increment("t", "ns", "a", field, by, indexes)])
+    return result
+
+
+def test_increment_adds_where_a_path_leads(backend: ShmBackend) -> None:
+    backend.commit([put("a", n=1, f=0.5, deep={"er": {"n": 10}})])
+    assert increment(backend, "n", 4) == 5
+    assert increment(backend, "n", -10) == -5
+    assert increment(backend, "f", 0.25) == 0.75
+    assert increment(backend, "n", 0.5) == -4.5
+    assert increment(backend, "deep.er.n", 1) == 11
+    assert increment(backend, "new", 3) == 3
+    assert increment(backend, "deep.new.n", 2) == 2
+    item = decode(backend.collection("t", "ns").get("a") or b"")
+    assert item == {
+        "id": "a",
+        "created": 1,
+        "n": -4.5,
+        "f": 0.75,
+        "deep": {"er": {"n": 11}, "new": {"n": 2}},
+        "new": 3,
+    }
+
+
+def test_increment_moves_the_item_in_its_index_and_its_order(backend: ShmBackend) -> None:
+    backend.commit([put("a", type=1), put("b", created=2)])
+    view = backend.collection("t", "ns")
+    assert increment(backend, "type", 1, ("type",)) == 2
+    assert view.scan([index_key("type", 1)]) == []
+    assert len(view.scan([index_key("type", 2)])) == 1
+    assert [decode(p)["id"] for p in view.scan(())] == ["b", "a"]
+    assert increment(backend, "created", 5, ("type",)) == 6
+    assert [decode(p)["id"] for p in view.scan(())] == ["a", "b"]
+    assert increment(backend, "fresh", 1, ("fresh",)) == 1
+    assert len(view.scan([index_key("fresh", 1)])) == 1
+    assert backend.verify()["records"] == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "by", "kind", "text"),
+    [
+        ("text", 1, InvalidItem, "text: .*not a number"),
+        ("flag", 1, InvalidItem, "flag: .*not a number"),
+        ("nothing", 1, InvalidItem, "nothing: .*not a number"),
+        ("deep.list", 1, InvalidItem, r"deep\.list: .*not a number"),
+        ("text.below", 1, InvalidItem, "text: .*not a dict"),
+        ("id", 1, InvalidItem, "id: .*not a number"),
+        ("large", 1, InvalidRequest, "large: .*64 bits"),
+        ("small", -1, InvalidRequest, "small: .*64 bits"),
+        ("created", 0.5, InvalidRequest, "created: "),
+        ("created", 2**63 - 1, InvalidRequest, "created: "),
+        ("n", True, InvalidRequest, "add an int or a float"),
+        ("n", "1", InvalidRequest, "add an int or a float"),
+    ],
+)
+def test_increment_refuses_and_changes_nothing(
+    backend: ShmBackend, field: str, by: Any, kind: type[PaperTigerError], text: str
+) -> None:
+    backend.commit([put("a", text="x", flag=True, nothing=None, deep={"list": []}, large=2**64 - 1, small=-(2**63))])
+    before = backend.collection("t", "ns").get("a")
+    with pytest.raises(kind, match=text):
+        increment(backend, field, by)
+    assert backend.collection("t", "ns").get("a") == before
+
+
+def test_increments_of_many_threads_add_up(manager: Manager) -> None:
+    backends = [open_backend(manager.name, start=False, timeout=30) for _ in range(3)]
+    backends[0].commit([put("a")])
+
+    def work(backend: ShmBackend) -> None:
+        for _ in range(50):
+            increment(backend, "n", 1)
+
+    threads = [threading.Thread(target=work, args=(backends[n % 3],)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert increment(backends[0], "n", 0) == 600
+    for backend in backends:
+        backend.close()
+
+
+# ---- names, sizes, life -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_"),
+    [(1 << 20, 1 << 20), ("64 MiB", 64 << 20), ("1GB", 1_000_013_824), ("0.5 g", 1 << 29), (" 128KiB ", 128 << 10)],
+)
+def test_sizes(size: int | str, bytes_: int) -> None:
+    assert parse_size(size) == bytes_
+
+
+@pytest.mark.parametrize("size", ["", "x", "4 XB", "-1", -1, 0, 1000, 1.5, None, True, "1 KiB", 1 << 60, "MiB"])
+def test_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(InvalidRequest, match="max_size"):
+        Manager(max_size=size)
+
+
+def test_a_manager_before_and_after_its_life() -> None:
+    manager = Manager("life", max_size=SIZE)
+    assert (manager.name, manager.url) == ("life", "shm://life")
+    for use in (lambda: manager.pid, manager.connect):
+        with pytest.raises(InvalidRequest, match="start"):
+            use()
+    manager.stop()
+    assert manager.start() is manager
+    pid = manager.pid
+    assert manager.start().pid == pid
+    assert is_running(pid)
+    manager.stop()
+    manager.stop()
+    assert not is_running(pid)
+    with manager:
+        assert manager.pid != pid
+    with pytest.raises(InvalidRequest):
+        _ = manager.pid
+
+
+def test_names_are_made_up_where_none_is_given() -> None:
+    first, second = Manager(), Manager()
+    assert first.name != second.name
+
+
+def test_a_second_manager_under_a_taken_name(manager: Manager, backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    with pytest.raises(AlreadyExists, match=f"{manager.name}.*process {manager.pid}"):
+        Manager(manager.name, max_size=SIZE).start()
+    assert backend.collection("t", "ns").get("a")
+    backend.commit([put("b")])
+
+
+def test_connecting_to_nothing() -> None:
+    started = time.monotonic()
+    with pytest.raises(ManagerUnavailable, match=r"shm://nothing.*looked in .*/nothing.*Manager\('nothing'\)"):
+        open_backend("nothing", start=False, timeout=5)
+    assert time.monotonic() - started < 4
+
+
+def test_no_interpreter_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for executable, text in (("", "sys.executable is empty"), ("/no/python", "/no/python"), ("/bin/false", "nothing")):
+        monkeypatch.setattr(sys, "executable", executable)
+        with pytest.raises(ManagerUnavailable, match=text):
+            Manager("ci", max_size=SIZE).start()
+
+
+def test_what_a_failing_manager_says_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    interpreter = tmp_path / "python"
+    interpreter.write_text("#!/bin/sh\necho the disk is on fire >&2\nexit 3\n")
+    interpreter.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with pytest.raises(ManagerUnavailable, match="the disk is on fire"):
+        Manager("ci", max_size=SIZE).start()
+
+
+def test_a_store_too_large_for_the_machine_leaves_nothing() -> None:
+    with pytest.raises(PaperTigerError):
+        Manager("large", max_size=(1 << 47) - (1 << 20)).start()
+
+
+def test_a_closed_connection(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=False, timeout=30)
+    backend.commit([put("a")])
+    view = backend.collection("t", "ns")
+    backend.close()
+    backend.close()
+    uses: list[Callable[[], Any]] = [
+        lambda: view.get("a"),
+        lambda: view.scan(()),
+        view.count,
+        lambda: backend.commit([put("b")]),
+        lambda: backend.collection("t", "ns"),
+        backend.stats,
+        backend.collections,
+    ]
+    for use in uses:
+        with pytest.raises(InvalidRequest, match="closed"):
+            use()
+
+
+def test_after_a_stop_everything_is_unavailable_at_once() -> None:
+    with Manager("ci", max_size=SIZE) as manager:
+        backend = open_backend("ci", start=False, timeout=5)
+        backend.commit([put("a")])
+        view = backend.collection("t", "ns")
+        manager.stop()
+        for use in (lambda: view.get("a"), lambda: view.scan(()), lambda: backend.commit([put("b")])):
+            with pytest.raises(ManagerUnavailable, match="shm://ci"):
+                use()
+        with Manager("ci", max_size=SIZE):
+            assert view.get("a") is None
+            backend.commit([put("c")])
+            assert view.get("c")
+        backend.close()
+
+
+def test_a_client_may_stop_the_manager(root: pathlib.Path) -> None:
+    manager = Manager("ci", max_size=SIZE).start()
+    pid = manager.pid
+    backend = open_backend("ci", start=False, timeout=5)
+    backend.stop_manager()
+    eventually(lambda: not is_running(pid) and not list(root.iterdir()), "the manager goes")
+    backend.close()
+    manager.stop()
+
+
+# ---- nothing left behind ----------------------------------------------------------------------------------------
+
+OWNER = """
+import os, signal, sys, time
+from papertiger_shm.shm.manager import Manager
+from papertiger_shm.shm.client import open_backend
+from papertiger_shm.shm.rendezvous import Place
+manager = Manager("ci", max_size="16 MiB").start()
+backend = open_backend("ci", start=False, timeout=10)
+print(manager.pid, Place("ci").card().segment, flush=True)
+sys.stdin.readline()
+"""
+
+ENDINGS = {
+    "exit": "",
+    "stop": "manager.stop()",
+    "exception": "raise RuntimeError('on purpose')",
+    "sys.exit": "sys.exit(3)",
+    "os._exit": "os._exit(4)",
+    "collected": "del manager; import gc; gc.collect(); os.write(1, b'x')",
+    "ctrl-c": "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)",
+    "sigterm": "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)",
+    "sigkill": "os.kill(os.getpid(), signal.SIGKILL); time.sleep(60)",
+    "after a fork": "pid = os.fork()\nif not pid: time.sleep(60)\nprint(pid, flush=True)\nos._exit(0)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_nothing_is_left_however_the_owner_ends(ending: str, root: pathlib.Path) -> None:
+    owner = python(OWNER + ENDINGS[ending])
+    pid, segment = line(owner).split()
+    assert is_running(int(pid))
+    assert segments.exists(segment)
+    out, complaints = owner.communicate("\n") if ending != "after a fork" else (end_by_hand(owner), "")
+    if ending == "after a fork":
+        os.kill(int(out), signal.SIGKILL)
+    eventually(lambda: not is_running(int(pid)), "the manager goes")
+    assert not segments.exists(segment)
+    assert list(root.iterdir()) == []
+    known = {"exception": "on purpose", "ctrl-c": "KeyboardInterrupt"}
+    if ending in known:
+        assert known[ending] in complaints
+        assert "esourceWarning" not in complaints
+    else:
+        assert complaints == ""
+
+
+def end_by_hand(owner: subprocess.Popen[str]) -> str:
+    """The owner ends while a child of its lives on, which holds its standard output too."""
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    assert owner.stderr is not None
+    owner.stdin.write("\n")
+    owner.stdin.flush()
+    child = line(owner)
+    owner.wait()
+    eventually(lambda: not rendezvous.names(), "the manager goes though the child lives")
+    for file in (owner.stdin, owner.stdout, owner.stderr):
+        file.close()
+    return child
+
+
+def test_a_signal_to_the_manager_stops_it_cleanly(root: pathlib.Path) -> None:
+    manager = Manager("ci", max_size=SIZE).start()
+    pid = manager.pid
+    os.kill(pid, signal.SIGINT)
+    backend = open_backend("ci", start=False, timeout=5)
+    backend.commit([put("a")])
+    backend.close()
+    assert manager.pid == pid
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not is_running(pid) and not list(root.iterdir()), "the manager goes")
+    manager.stop()
+
+
+def test_a_stopped_process_is_stopped_too() -> None:
+    manager = Manager("ci", max_size=SIZE).start()
+    pid = manager.pid
+    os.kill(pid, signal.SIGSTOP)
+    manager.stop()
+    assert not is_running(pid)
+
+
+def test_a_dead_manager_s_remains_are_removed_by_stop(root: pathlib.Path) -> None:
+    manager = Manager("ci", max_size=SIZE, restart=False).start()
+    card = Place("ci").card()
+    assert card is not None
+    os.kill(manager.pid, signal.SIGKILL)
+    eventually(lambda: manager._owner.started is None, "the owner notices")
+    assert segments.exists(card.segment)
+    manager.stop()
+    assert not segments.exists(card.segment)
+
+
+# ---- starting from anywhere -------------------------------------------------------------------------------------
+
+START = """
+from papertiger_shm.shm.manager import Manager
+from papertiger_shm.shm.client import open_backend
+def work(name):
+    with Manager(name, max_size="16 MiB") as manager:
+        backend = open_backend(name, start=False, timeout=20)
+        assert backend.collection("t", "ns").count() == 0
+        backend.close()
+"""
+
+WAYS = {
+    "no main guard": START + "print('once'); work('ci')",
+    "thread": START
+    + "import threading; t = threading.Thread(target=work, args=('ci',)); t.start(); t.join(); print('once')",
+    "forked daemon": START
+    + "import multiprocessing as m\np = m.get_context('fork').Process(target=work, args=('ci',), "
+    "daemon=True)\np.start(); p.join(); assert p.exitcode == 0; print('once')",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_starting_from_a_script(way: str, tmp_path: pathlib.Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WAYS[way])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("once\n", "", 0)
+
+
+def test_modules_in_the_current_directory_have_no_say(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "selectors", "secrets", "filelock"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stray module was imported')")
+    monkeypatch.chdir(tmp_path)
+    with Manager(max_size=SIZE) as manager:
+        assert is_running(manager.pid)
+
+
+def test_starting_from_the_interactive_interpreter() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-i", "-q", "-c", "import sys; sys.ps1 = sys.ps2 = ''"],
+        input=START + "\n\nwork('ci')\nprint('done')\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.strip(), done.stderr.strip(), done.returncode) == ("done", "", 0)
+
+
+def test_starting_in_a_worker_of_a_pool() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(manager_in_a_pool) == 0
+
+
+def manager_in_a_pool() -> int:
+    with Manager(max_size=SIZE) as manager:
+        backend = open_backend(manager.name, start=False, timeout=20)
+        count = backend.collection("t", "ns").count()
+        backend.close()
+        return count
+
+
+# ---- dying and taking over --------------------------------------------------------------------------------------
+
+
+def test_a_manager_that_dies_is_restarted_and_nothing_is_lost(manager: Manager, backend: ShmBackend) -> None:
+    view = backend.collection("t", "ns")
+    for round_ in range(3):
+        backend.commit([put(f"before {round_}")])
+        pid = manager.pid
+        os.kill(pid, signal.SIGKILL)
+        assert view.get(f"before {round_}")  # reads need no manager
+        backend.commit([put(f"after {round_}")])
+        eventually(lambda pid=pid: manager.pid != pid, "the owner knows the new process")
+    assert view.count() == 6
+    stats = backend.stats()
+    assert stats["generation"] == 4
+    assert backend.verify()["records"] == 6
+
+
+def test_every_request_is_applied_once_while_managers_die(manager: Manager) -> None:
+    def work(count: int) -> None:
+        mine = open_backend(manager.name, start=False, timeout=60)
+        for _ in range(count):
+            increment(mine, "n", 1)
+        mine.close()
+
+    backend = open_backend(manager.name, start=False, timeout=60)
+    backend.commit([put("a")])
+    threads = [threading.Thread(target=work, args=(150,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for reached in (50, 120, 200):
+        eventually(lambda reached=reached: increment(backend, "n", 0) >= reached, "progress")
+        with contextlib.suppress(InvalidRequest, ProcessLookupError):
+            os.kill(manager.pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    assert increment(backend, "n", 0) == 450
+    backend.close()
+
+
+def test_a_request_sent_again_is_answered_again(manager: Manager, backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    client = os.urandom(16)
+    message = [5, wire.COMMIT, [[wire.INCREMENT, b"t\0ns", b"a", "n", 1, []]]]
+    first = raw_client(manager.name, client)
+    first.sendall(wire.request_frame(message))
+    assert receive(first) == [5, wire.OK, [1]]
+    second = raw_client(manager.name, client)
+    assert first.recv(1) == b""  # one client, one connection
+    second.sendall(wire.request_frame(message))
+    assert receive(second) == [5, wire.OK, [1]]
+    second.sendall(wire.request_frame([4, *message[1:]]))
+    assert receive(second)[:3] == [4, wire.ERROR, "InvalidRequest"]
+    os.kill(manager.pid, signal.SIGKILL)
+    assert second.recv(1) == b""
+    backend.commit([put("b")])
+    third = raw_client(manager.name, client)
+    third.sendall(wire.request_frame(message))
+    assert receive(third) == [5, wire.OK, [1]]
+    for link in (first, second, third):
+        link.close()
+
+
+def test_sessions_end_with_their_clients(manager: Manager, backend: ShmBackend) -> None:
+    for _ in range(3):
+        other = open_backend(manager.name, start=False, timeout=20)
+        other.commit([put("a")])
+        assert backend.stats()["sessions"] == 1
+        other.close()
+        eventually(lambda: backend.stats()["sessions"] == 0, "the session goes")
+
+
+def test_what_a_killed_owner_and_manager_leave_is_taken_over(root: pathlib.Path) -> None:
+    owner = python(
+        OWNER.replace("sys.stdin", "backend.commit(eval(sys.argv[1])); print('x', flush=True); sys.stdin"), "[]"
+    )
+    pid, segment = line(owner).split()
+    line(owner)
+    os.kill(owner.pid, signal.SIGSTOP)
+    mine = open_backend("ci", start=False, timeout=20)
+    mine.commit([put("a")])
+    os.kill(int(pid), signal.SIGKILL)
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.communicate()
+    eventually(lambda: not is_running(int(pid)), "the manager is dead")
+    assert segments.exists(segment)
+    with Manager("ci", max_size="64 MiB") as manager:
+        assert mine.collection("t", "ns").get("a")
+        mine.commit([put("b")])
+        stats = mine.stats()
+        assert (stats["segment"], stats["generation"], stats["items"]) == (segment, 2, 2)
+        assert stats["writer_pid"] == manager.pid
+    mine.close()
+    assert not segments.exists(segment)
+
+
+def leave(damage: Callable[[Place], None]) -> Place:
+    """What a manager leaves that is killed together with its owner, damaged."""
+    manager = Manager("ci", max_size=SIZE, restart=False).start()
+    place = Place("ci")
+    os.kill(manager.pid, signal.SIGKILL)
+    eventually(lambda: manager._owner.started is None, "the owner notices")
+    manager._owner._remains = False
+    damage(place)
+    return place
+
+
+def test_a_segment_that_cannot_be_taken_over_is_told_so_and_kept() -> None:
+    def scribble(place: Place) -> None:
+        card = place.card()
+        assert card is not None
+        with open(f"/dev/shm/{card.segment}", "r+b") as file:
+            file.write(b"garbage!")
+
+    place = leave(scribble)
+    for _ in range(2):
+        with pytest.raises(CorruptSegment, match="papertiger-shm gc"):
+            Manager("ci", max_size=SIZE).start()
+    assert remove_leftovers(place)
+
+
+@pytest.mark.parametrize("missing", ["segment", "card", "key", "socket", "layout"])
+def test_incomplete_remains_are_made_good(missing: str) -> None:
+    def remove(place: Place) -> None:
+        card = place.card()
+        assert card is not None
+        if missing == "segment":
+            segments.unlink(card.segment)
+        elif missing == "layout":
+            lock = place.hold("lock", 0)
+            assert lock is not None
+            place.write_card(rendezvous.Card(**{**card.__dict__, "laid_out": False}))
+            lock.release()
+        else:
+            os.unlink(os.path.join(place.directory, missing))
+            if missing == "card":
+                segments.unlink(card.segment)
+
+    leave(remove)
+    with Manager("ci", max_size=SIZE):
+        backend = open_backend("ci", start=False, timeout=20)
+        backend.commit([put("a")])
+        backend.close()
+
+
+def test_remains_are_only_removed_from_the_dead(manager: Manager, backend: ShmBackend) -> None:
+    assert not remove_leftovers(Place(manager.name))
+    assert not remove_leftovers(Place("nobody"))
+    backend.commit([put("a")])
+
+
+def test_reads_and_timeouts_while_the_manager_is_stopped(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=False, timeout=1.0)
+    backend.commit([put("a")])
+    view = backend.collection("t", "ns")
+    os.kill(manager.pid, signal.SIGSTOP)
+    try:
+        assert view.get("a")
+        assert view.count() == 1
+        assert len(view.scan(())) == 1
+        started = time.monotonic()
+        errors: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                increment(backend, "n", 1)
+            except ManagerUnavailable as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=attempt) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(errors) == 8
+        assert time.monotonic() - started < 6  # not eight times the timeout
+        with pytest.raises(ManagerUnavailable):
+            open_backend(manager.name, start=False, timeout=0.3)
+    finally:
+        os.kill(manager.pid, signal.SIGCONT)
+    patient = open_backend(manager.name, start=False, timeout=30)
+    before = increment(patient, "n", 0)
+    assert before <= 1  # what was sent before the connection was given up may have been applied, once
+    assert eventually(lambda: commits_again(backend), "the impatient client comes back")
+    assert increment(patient, "n", 0) == before
+    backend.close()
+    patient.close()
+
+
+def commits_again(backend: ShmBackend) -> bool:
+    try:
+        backend.commit([put("b")])
+    except ManagerUnavailable:
+        return False
+    return True
+
+
+# ---- on demand --------------------------------------------------------------------------------------------------
+
+
+def test_exactly_one_is_started_however_many_ask(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERTIGER_IDLE_SECONDS", "1")
+    script = """
+    import sys
+    from papertiger_shm.shm.client import open_backend
+    print("here", flush=True)
+    sys.stdin.readline()
+    backend = open_backend("ci", start=True, timeout=30)
+    print(backend.stats()["writer_pid"], flush=True)
+    sys.stdin.readline()
+    backend.close()
+    """
+    clients = [python(script) for _ in range(6)]
+    assert {line(client) for client in clients} == {"here"}
+    for client in clients:
+        assert client.stdin is not None
+        client.stdin.write("\n")
+        client.stdin.flush()
+    pids = {line(client) for client in clients}
+    assert len(pids) == 1
+    [pid] = pids
+    for client in clients:
+        assert client.communicate("\n") == ("", "")
+        assert client.returncode == 0
+    eventually(lambda: not is_running(int(pid)), "it goes after its last client")
+
+
+def test_on_demand_it_outlives_its_starter_and_any_client_restarts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERTIGER_IDLE_SECONDS", "1")
+    starter = python("""
+    from papertiger_shm.shm.client import open_backend
+    from papertiger_shm.backend import Put
+    import sys
+    backend = open_backend("ci", start=True, timeout=30)
+    backend.commit([Put("t", "ns", "a", 1, (), b"x", None)])
+    print("there", flush=True)
+    sys.stdin.readline()
+    """)
+    line(starter)
+    mine = open_backend("ci", start=False, timeout=30)
+    assert starter.communicate("\n") == ("", "")
+    pid = mine.stats()["writer_pid"]
+    os.kill(pid, signal.SIGKILL)
+    mine.commit([put("b")])
+    stats = mine.stats()
+    assert stats["writer_pid"] != pid
+    assert stats["items"] == 2
+    assert stats["kind"] == "on-demand"
+    mine.close()
+    eventually(lambda: not is_running(stats["writer_pid"]), "it goes after its last client")
+
+
+def test_start_joins_a_manager_that_is_there(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=True, timeout=20)
+    assert backend.stats()["writer_pid"] == manager.pid
+    backend.close()
+
+
+# ---- bad company ------------------------------------------------------------------------------------------------
+
+
+def test_half_open_strangers_keep_nobody_waiting(manager: Manager) -> None:
+    place = Place(manager.name)
+    strangers = []
+    for _ in range(admission.AT_ONCE + 10):
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(place.socket)
+        strangers.append(link)
+    started = time.monotonic()
+    backend = open_backend(manager.name, start=False, timeout=20)
+    backend.commit([put("a")])
+    # one after the other they would take minutes
+    assert time.monotonic() - started < 5 * admission.SECONDS
+    backend.close()
+    for link in strangers:
+        link.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"\0", b"\xff" * 50, bytes(100), b"\0\0\0\x05hello", b"\x7f\xff\xff\xff"])
+def test_strangers_that_say_nonsense_are_dropped(manager: Manager, backend: ShmBackend, said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(20)
+        link.connect(Place(manager.name).socket)
+        link.sendall(said)
+        link.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
+            while link.recv(1000):
+                pass
+    backend.commit([put("a")])
+
+
+def test_a_wrong_key_is_refused(manager: Manager, backend: ShmBackend) -> None:
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(Place(manager.name).socket)
+        admission.set_patience(link, 20)
+        with pytest.raises(Exception, match=r"rejected|digest"):
+            admission.prove_to_manager(link, b"wrong key" * 4)
+    backend.commit([put("a")])
+
+
+NONSENSE: list[Any] = [
+    None,
+    [],
+    ["x", "y"],
+    [1, 99],
+    [1, wire.HELLO],
+    [1, wire.HELLO, wire.PROTOCOL, b"short"],
+    [1, wire.COMMIT],
+    [1, wire.COMMIT, 5],
+    [-1, wire.COMMIT, []],
+    [2**64 - 1, wire.COMMIT, []],
+    [1, wire.COMMIT, [[99]]],
+    [1, wire.COMMIT, [[]]],
+    [1, wire.COMMIT, [[wire.PUT, b"c", b"k", "x", [], b"", None]]],
+    [1, wire.COMMIT, [[wire.PUT, "c", b"k", 1, [], b"", None]]],
+    [1, wire.COMMIT, [[wire.PUT, b"c", b"k", 1, 5, b"", None]]],
+    [1, wire.COMMIT, [[wire.PUT, b"c", b"k", 1, [5], b"", None]]],
+    [1, wire.COMMIT, [[wire.PUT, b"c", b"k", 1, [], b"", "x"]]],
+    [1, wire.COMMIT, [[wire.INCREMENT, b"c", b"k", "", 1, []]]],
+    [1, wire.COMMIT, [[wire.INCREMENT, b"c", b"k", "f", 1, None]]],
+    [1, wire.READ, b"c", "__class__", []],
+    [1, wire.READ, b"c", "get", [5]],
+    [1, wire.READ, b"c", "page", ["x", 1, 2, 3]],
+    [1, wire.READ, b"c", "scan", [[5]]],
+    [1, wire.READ, b"c", "scan", []],
+    [1, wire.READ, b"c", "count", [1]],
+    [1, wire.READ, b"c", "get_many", [b"k"]],
+    [1, wire.READ],
+    [1, wire.RETRIES, "many"],
+]
+
+
+@pytest.mark.parametrize("message", NONSENSE, ids=str)
+def test_nonsense_costs_the_connection_and_nothing_else(manager: Manager, backend: ShmBackend, message: Any) -> None:
+    backend.commit([put("a")])
+    pid = manager.pid
+    link = raw_client(manager.name, os.urandom(16))
+    link.sendall(wire.frame(b"\xc1" if message is None else wire.pack(message)))
+    with pytest.raises((EOFError, ConnectionError)):
+        receive(link)
+    link.close()
+    backend.commit([put("b")])
+    assert (manager.pid, backend.stats()["items"]) == (pid, 2)
+
+
+EXTREMES: list[list[Any]] = [
+    [wire.PUT, b"t\0ns", b"", 1, [], b"x", None],
+    [wire.PUT, b"t\0ns", b"k" * 70_000, 1, [], b"x", None],
+    [wire.PUT, b"", b"k", 1, [], b"x", None],
+    [wire.PUT, b"c" * 100_000, b"k", 1, [], b"x", None],
+    [wire.PUT, b"t\0ns", b"k", 2**63, [], b"x", None],
+    [wire.PUT, b"t\0ns", b"k", 1, [], b"x", 2**64 - 1],
+    [wire.PUT, b"t\0ns", b"k", 1, [], b"x", -5],
+    [wire.PUT, b"t\0ns", b"k", 1, [b"%d" % n for n in range(1000)], b"x", None],
+    [wire.PUT, b"t\0ns", b"k", 1, [b"p" * 10_000], b"x", None],
+    [wire.PUT, b"t\0ns", b"k", 1, [b"same", b"same"], b"x", None],
+    [wire.PUT, b"t\0ns", b"k", 1, [], b"x" * (17 << 20), None],
+    [wire.DELETE, b"t\0ns", b""],
+    [wire.INCREMENT, b"t\0ns", b"garbage", "n", 1, []],
+    [wire.INCREMENT, b"t\0ns", b"a", "..", 1, []],
+    [wire.INCREMENT, b"t\0ns", b"a", "n", float("nan"), ["n"]],
+    [wire.INCREMENT, b"t\0ns", b"a", "n", 10**400 if False else 1e308, []],
+]
+
+
+@pytest.mark.parametrize("operation", EXTREMES, ids=lambda operation: str(operation)[:40])
+def test_extremes_do_not_bring_the_manager_down(manager: Manager, backend: ShmBackend, operation: list[Any]) -> None:
+    backend.commit([put("a"), put("garbage")._replace(payload=b"\xc1")])
+    pid = manager.pid
+    link = raw_client(manager.name, os.urandom(16))
+    link.sendall(wire.request_frame([1, wire.COMMIT, [operation]]))
+    receive(link)
+    link.close()
+    backend.commit([put("b")])
+    assert manager.pid == pid
+    backend.verify()
+
+
+def test_oversized_and_truncated_frames(manager: Manager, backend: ShmBackend) -> None:
+    huge = raw_client(manager.name, os.urandom(16))
+    huge.sendall((wire.MAX_FRAME + 1).to_bytes(4, "big"))
+    with pytest.raises((EOFError, ConnectionError)):
+        receive(huge)
+    cut = raw_client(manager.name, os.urandom(16))
+    cut.sendall(wire.request_frame([1, wire.PING])[:-1])
+    backend.commit([put("a")])
+    huge.close()
+    cut.close()
+    backend.commit([put("b")])
+
+
+def test_frames_in_small_pieces_and_many_at_once(manager: Manager) -> None:
+    link = raw_client(manager.name, os.urandom(16))
+    for byte in wire.request_frame([1, wire.PING]):
+        link.sendall(bytes([byte]))
+    assert receive(link) == [1, wire.OK, None]
+    puts = [
+        wire.request_frame([n, wire.COMMIT, [[wire.PUT, b"c", b"%d" % n, 1, [], b"x", None]]]) for n in range(2, 50)
+    ]
+    link.sendall(b"".join([*puts, wire.request_frame([50, wire.READ, b"c", "count", []])]))
+    for number in range(2, 50):
+        assert receive(link) == [number, wire.OK, [None]]
+    assert receive(link) == [50, wire.OK, 48]
+    link.close()
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(manager: Manager, backend: ShmBackend) -> None:
+    backend.commit([put("a", text="x" * 1_000_000)])
+    greedy = raw_client(manager.name, os.urandom(16))
+    for number in range(1, 200):
+        greedy.sendall(wire.request_frame([number, wire.READ, b"t\0ns", "scan", [[]]]))
+    for n in range(20):
+        backend.commit([put(f"b{n}")])
+    # and once it reads, it is served in full
+    for number in range(1, 200):
+        assert receive(greedy)[:2] == [number, wire.OK]
+    greedy.close()
+
+
+def test_answers_of_many_megabytes(manager: Manager) -> None:
+    with Manager(max_size="512 MiB") as large:
+        backend = open_backend(large.name, start=False, timeout=60)
+        payload = os.urandom(1 << 20)
+        for n in range(0, 90, 30):
+            backend.commit([put(str(m))._replace(payload=payload) for m in range(n, n + 30)])
+        assert backend.read_in_turn(b"t\0ns", "scan", [[]]) == [payload] * 90
+        backend.close()
+
+
+def test_a_batch_too_large_is_refused_and_the_connection_goes_on(backend: ShmBackend) -> None:
+    with pytest.raises(InvalidRequest, match="smaller batches"):
+        backend.commit([put(str(n))._replace(payload=bytes(1 << 20)) for n in range(65)])
+    backend.commit([put("a")])
+    with pytest.raises(StoreFull):
+        backend.commit([put(str(n))._replace(payload=bytes(1 << 20)) for n in range(20)])
+    backend.commit([put("b")])
+    assert backend.collection("t", "ns").count() == 2
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks into /proc")
+def test_clients_that_come_and_go_leave_no_descriptors(manager: Manager, backend: ShmBackend) -> None:
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{manager.pid}/fd"))
+
+    before = descriptors()
+    for n in range(30):
+        if n % 3 == 0:
+            other = open_backend(manager.name, start=False, timeout=20)
+            other.commit([put("a")])
+            other.close()
+        elif n % 3 == 1:
+            raw_client(manager.name, os.urandom(16)).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.connect(Place(manager.name).socket)
+    eventually(lambda: descriptors() == before, "all descriptors are closed")
+
+
+# ---- threads, forks, leftovers of connections -------------------------------------------------------------------
+
+
+def test_a_fork_after_connecting(manager: Manager, backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    view = backend.collection("t", "ns")
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=in_child, args=(backend, view)) for _ in range(2)]
+    for child in children:
+        child.start()
+    for _ in range(100):
+        increment(backend, "n", 1)
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+    assert increment(backend, "n", 0) == 300
+    assert backend.stats()["clients"] == 1
+
+
+def in_child(backend: ShmBackend, view: Any) -> None:
+    assert view.get("a")
+    for _ in range(100):
+        increment(backend, "n", 1)
+    backend.close()
+
+
+def test_a_forked_child_does_not_own_the_manager(manager: Manager, backend: ShmBackend) -> None:
+    child = multiprocessing.get_context("fork").Process(target=stop_in_child, args=(manager,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    backend.commit([put("a")])
+
+
+def stop_in_child(manager: Manager) -> None:
+    manager.stop()
+    with pytest.raises(InvalidRequest, match="belongs to process"):
+        manager.start()
+    other = open_backend(manager.name, start=False, timeout=20)
+    other.commit([put("b")])
+    other.close()
+
+
+def test_closing_while_others_read(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=False, timeout=20)
+    backend.commit([put(str(n)) for n in range(50)])
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        view = backend.collection("t", "ns")
+        try:
+            while True:
+                assert len(view.scan(())) == 50
+                assert view.get("7")
+        except BaseException as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    backend.close()
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in ended] == [InvalidRequest] * 4
+
+
+def test_forgotten_connections_and_managers_warn_of_nothing() -> None:
+    manager = Manager(max_size=SIZE).start()
+    pid = manager.pid
+    backend = open_backend(manager.name, start=False, timeout=20)
+    backend.commit([put("a")])
+    view = backend.collection("t", "ns")
+    assert view.get("a")
+    del backend, view
+    gc.collect()
+    del manager
+    gc.collect()
+    eventually(lambda: not is_running(pid), "the manager goes")
+
+
+# ---- supervisor -------------------------------------------------------------------------------------------------
+
+
+def test_a_supervisor_restarts_one_for_one() -> None:
+    specs = [ChildSpec("a", "one", {"max_size": SIZE}), ChildSpec("b", None, {"max_size": SIZE})]
+    with Supervisor(specs, max_restarts=2, max_seconds=60) as supervisor:
+        first, second = supervisor["a"], supervisor["b"]
+        assert dict(supervisor.managers) == {"a": first, "b": second}
+        pids = first.pid, second.pid
+        backend = open_backend("one", start=False, timeout=20)
+        backend.commit([put("x")])
+        os.kill(pids[0], signal.SIGKILL)
+        backend.commit([put("y")])
+        eventually(lambda: first.pid != pids[0], "the child is restarted")
+        assert second.pid == pids[1]
+        assert backend.collection("t", "ns").count() == 2
+        backend.close()
+        supervisor.check()
+    assert not rendezvous.names()
+
+
+def test_a_supervisor_gives_up_on_what_dies_too_often() -> None:
+    specs = [ChildSpec("a", "one", {"max_size": SIZE}), ChildSpec("b", "two", {"max_size": SIZE})]
+    supervisor = Supervisor(specs, max_restarts=1, max_seconds=60).start()
+    pids = [supervisor["a"].pid, supervisor["b"].pid]
+    os.kill(pids[0], signal.SIGKILL)
+    again = eventually(lambda: pid_or_none(supervisor["a"]) not in (None, pids[0]) and supervisor["a"].pid, "restarted")
+    os.kill(again, signal.SIGKILL)
+    eventually(lambda: not rendezvous.names() and not is_running(pids[1]), "all are stopped")
+    eventually(lambda: not supervisor.managers, "all are stopped")
+    with pytest.raises(ManagerUnavailable, match="died 2 times within 60"):
+        supervisor.stop()
+    supervisor.stop()
+    with supervisor:
+        assert is_running(supervisor["a"].pid)
+
+
+def pid_or_none(manager: Manager) -> int | None:
+    try:
+        return manager.pid
+    except InvalidRequest:
+        return None
+
+
+def test_a_supervisor_starts_all_or_none(manager: Manager) -> None:
+    specs = [ChildSpec("a", "one", {"max_size": SIZE}), ChildSpec("b", manager.name, {"max_size": SIZE})]
+    with pytest.raises(AlreadyExists):
+        Supervisor(specs).start()
+    assert rendezvous.names() == [manager.name]
+    with pytest.raises(InvalidRequest, match="'a'"):
+        Supervisor([ChildSpec("a"), ChildSpec("a")])
+    with pytest.raises(InvalidRequest, match="'c'"):
+        _ = Supervisor(specs)["c"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_another_user_gets_nothing(manager: Manager) -> None:
+    place = Place(manager.name)
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            denied = 0
+            try:
+                open_backend(manager.name, start=False, timeout=1)
+            except AccessDenied:
+                denied += 1
+            card = place  # known beforehand, as an attacker may
+            with socket.socket(socket.AF_UNIX) as link:
+                try:
+                    link.connect(card.socket)
+                except PermissionError:
+                    denied += 1
+            status = 0 if denied == 2 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
