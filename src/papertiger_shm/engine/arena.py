@@ -207,15 +207,21 @@ class Arena:
         self._words[H_RESERVED] = self._backed
 
     def _join(self, address: int, size: int) -> tuple[int, int]:
-        """The block together with its free neighbours, which leave their bins."""
+        """The block together with its free neighbours, which leave their bins.
+
+        Their headers are about to be ordinary memory, so the one that stays says so at once: with either value in that
+        word the arena can be walked, and whoever walks it after a crash must not meet what was written over the others.
+        """
         before = self._start_of_end.get(address)
+        behind = self._size_at.get(address + size)
         if before is not None:
             self._drop(before, address - before)
             address, size = before, size + address - before
-        behind = self._size_at.get(address + size)
         if behind is not None:
             self._drop(address + size, behind)
             size += behind
+        if before is not None or behind is not None:
+            self._words[address] = FREE << KIND_SHIFT | size
         return address, size
 
     def _keep(self, address: int, size: int) -> None:

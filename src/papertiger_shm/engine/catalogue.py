@@ -1,8 +1,8 @@
 """The catalogue: which collections there are, and the making, clearing and reclaiming of them.
 
-A collection is cleared in one commit, whatever it holds: its anchor's token becomes 0 and the directory forgets it,
-so that nothing leads to its records any more. The anchor's block stays behind as the note of what is to be
-reclaimed, which happens later in small commits. Single items are not touched in this room.
+A collection is cleared in one commit, whatever it holds: it gets another token and an empty list, so that nothing
+leads to its records any more. That one word, its own token, decides for every point read. A small block stays behind
+as the note of what is to be reclaimed, which happens later in small commits. Single items are not touched in this room.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from .layout import (
     ADDRESS_MASK,
     ANCHOR,
     CLEARED,
+    CLEARED_COUNT,
+    CLEARED_NEWEST,
+    CLEARED_WORDS,
     COLLECTION,
     COUNT,
     H_COLLECTIONS,
@@ -28,11 +31,13 @@ from .layout import (
     MAX_KEY,
     NEWEST,
     OLDER,
+    OLDEST,
     OWN_TOKEN,
     POSTING,
     ROOT_TOKEN,
     SEQUENCE,
     TOKEN,
+    TOMBSTONE,
 )
 from .memory import Memory
 from .posting import Postings
@@ -68,14 +73,17 @@ class Catalogue:
         self._moved: dict[bytes, int] = {}  # name -> anchor in the open commit, 0 for dropped
         self._cleared: list[int] = []
         self._clearing: list[int] = []
+        self._retired: dict[int, int] = {}  # tokens that go with the open commit -> anchors of their collections
+        self.emptied: set[bytes] = set()
+        """Names of collections that the open commit took the last item from, at some moment."""
         self._known: dict[tuple[int, bytes], int] = {}  # (space, key) -> anchor of posting lists lately used
 
     def adopt(self, kind: int, body: int) -> None:
         """Learn of a collection that the segment already has."""
-        anchor = anchor_address(COLLECTION, body)
         if kind == CLEARED:
-            self._cleared.append(anchor)
+            self._cleared.append(body)
         else:
+            anchor = anchor_address(COLLECTION, body)
             self._anchors[key_of(self._words, self._memory.raw, anchor)] = anchor
 
     def find(self, name: bytes) -> int:
@@ -92,27 +100,27 @@ class Catalogue:
             return anchor
         if len(name) > MAX_KEY:
             raise InvalidRequest(f"a table and namespace of {len(name):,} bytes; {MAX_KEY:,} is the most")
-        token = self._draft[H_TOKEN]
-        self._draft[H_TOKEN] = token + 2
-        anchor = self.add_anchor(COLLECTION, ROOT_TOKEN, name, token)
+        anchor = self.add_anchor(COLLECTION, ROOT_TOKEN, name, self._new_token())
         self._draft[H_COLLECTIONS] += 1
         self._moved[name] = anchor
         return anchor
 
-    def drop_if_empty(self, name: bytes, anchor: int) -> None:
-        """Give back the anchor of a collection whose last item has gone."""
-        if self._draft[anchor + COUNT] == 0:
-            self._retire(name, anchor)
-            self._arena.free(body_of_anchor(COLLECTION, anchor))
-
     def clear(self, name: bytes) -> None:
         """Make every item of the collection unreachable."""
-        anchor = self.find(name)
-        if anchor:
-            self._draft[H_ITEMS] -= self._draft[anchor + COUNT]
-            self._retire(name, anchor)
-            self._arena.retag(body_of_anchor(COLLECTION, anchor), CLEARED)
-            self._clearing.append(anchor)
+        anchor, draft = self.find(name), self._draft
+        if not anchor or not draft[anchor + COUNT]:
+            return
+        note = self._arena.allocate(CLEARED, CLEARED_WORDS, spare=True)
+        self._words[note + CLEARED_NEWEST] = draft[anchor + NEWEST]
+        self._words[note + CLEARED_COUNT] = draft[anchor + COUNT]
+        self._clearing.append(note)
+        self._touched.add(anchor + SEQUENCE)
+        draft[H_ITEMS] -= draft[anchor + COUNT]
+        self._retired[draft[anchor + OWN_TOKEN]] = anchor
+        draft[anchor + OWN_TOKEN] = self._new_token()
+        draft[anchor + NEWEST] = draft[anchor + OLDEST] = draft[anchor + COUNT] = 0
+        self._postings.forget(anchor)
+        self.emptied.add(name)
 
     def below(self, prefix: bytes) -> list[bytes]:
         """The names of all collections that start with ``prefix``."""
@@ -162,24 +170,30 @@ class Catalogue:
         """Whether cleared collections still hold memory."""
         return bool(self._cleared)
 
-    def reclaim(self) -> None:
-        """Stage one bounded piece of taking back a cleared collection."""
-        anchor = self._cleared[-1]
-        words, draft = self._words, self._draft
-        link = words[anchor + NEWEST]
-        count = words[anchor + COUNT]
-        taken = min(count, RECLAIM_AT_ONCE)
-        for _ in range(taken):
+    def reclaim(self, journal_words: int) -> None:
+        """Stage one bounded piece of taking back a cleared collection, so small that it fits the journal.
+
+        A single record always does: the commit that put it there was larger.
+        """
+        note = self._cleared[-1]
+        words = self._words
+        link, count = words[note + CLEARED_NEWEST], words[note + CLEARED_COUNT]
+        taken = 0
+        while taken < min(count, RECLAIM_AT_ONCE):
             record = link & ADDRESS_MASK
+            # Its slot and block, and of each list at most the count, the slot and the block; as pairs.
+            if taken and 2 * (len(self._draft) + 8 + 4 * lists_of(words, record)) > journal_words:
+                break
             link = words[record + OLDER]
             self._take_back(record)
+            taken += 1
         if bool(link) != (taken < count):
-            raise CorruptSegment(f"the cleared collection at word {anchor} does not hold the {count} items it counts")
+            raise CorruptSegment(f"the note at word {note} counts {count} items to be reclaimed, and leads to others")
         if link:
-            draft[anchor + NEWEST] = link
-            draft[anchor + COUNT] = count - taken
+            self._draft[note + CLEARED_NEWEST] = link
+            self._draft[note + CLEARED_COUNT] = count - taken
         else:
-            self._arena.free(body_of_anchor(COLLECTION, anchor))
+            self._arena.free(note)
             self._cleared.pop()
 
     def _take_back(self, record: int) -> None:
@@ -192,20 +206,61 @@ class Catalogue:
                 self.drop_posting(anchor)
         self._arena.free(body_of_record(words, record))
 
-    def _retire(self, name: bytes, anchor: int) -> None:
-        self._touched.add(anchor + SEQUENCE)
-        self._draft[H_COLLECTIONS] -= 1
-        # The slot first: a reader that meets a dead token through a slot that still stands could only wait.
-        self._forget(needle_of(ROOT_TOKEN, name))
-        self._draft[anchor + OWN_TOKEN] = 0
-        self._postings.forget(anchor)
-        self._moved[name] = 0
+    def _new_token(self) -> int:
+        token = self._draft[H_TOKEN]
+        self._draft[H_TOKEN] = token + 2
+        return token
 
     def _forget(self, needle: bytes) -> None:
         slot, address = self._directory.find(needle)
         if not address:
             raise CorruptSegment(f"the directory has lost the key {needle[8:]!r}; run `papertiger-shm check`")
         self._directory.remove(slot, needle)
+
+    # --- the end of a commit -----------------------------------------------------------------------------------------
+
+    @property
+    def finishing_adds(self) -> int:
+        """Words, at the most, that ``finish`` adds to the commit."""
+        return 8 * len(self.emptied)
+
+    def finish(self) -> None:
+        """Before the commit is published: give back the anchors of collections whose last item has gone.
+
+        Not earlier: one that is emptied and filled again in one commit must stay the same for readers.
+        """
+        draft = self._draft
+        for name in self.emptied:
+            anchor = self.find(name)
+            if anchor and draft[anchor + COUNT] == 0:
+                draft[H_COLLECTIONS] -= 1
+                self._retired[draft[anchor + OWN_TOKEN]] = anchor
+                draft[anchor + OWN_TOKEN] = 0
+                self._forget(needle_of(ROOT_TOKEN, name))
+                self._postings.forget(anchor)
+                self._arena.free(body_of_anchor(COLLECTION, anchor))
+                self._moved[name] = 0
+
+    def arrange(self) -> None:
+        """Put the words of the commit into the order in which point reads may meet them.
+
+        A cleared collection's token comes after all that its new token leads to, and before whatever else the commit
+        changed under the old one, which nobody may see. Where the collection goes altogether, its slot comes last.
+        """
+        if not self._retired:
+            return
+        draft = self._draft
+        slots: list[int] = []
+        unseen: list[int] = []
+        for address, after in draft.items():
+            space = self._directory.space_of(address, after)
+            if space is not None and space & ~1 in self._retired:
+                unseen.append(address)
+            elif space == ROOT_TOKEN and after == TOMBSTONE:
+                slots.append(address)
+        tokens = [anchor + OWN_TOKEN for anchor in self._retired.values()]
+        for address in dict.fromkeys((*tokens, *unseen, *slots)):
+            draft[address] = draft.pop(address)
 
     def settle(self) -> None:
         """The commit was published."""
@@ -217,9 +272,13 @@ class Catalogue:
         self._moved.clear()
         self._cleared += self._clearing
         self._clearing.clear()
+        self._retired.clear()
+        self.emptied.clear()
 
     def undo(self) -> None:
         """The commit was discarded."""
         self._moved.clear()
         self._clearing.clear()
+        self._retired.clear()
+        self.emptied.clear()
         self._known.clear()

@@ -15,6 +15,7 @@ from itertools import chain
 from ..errors import CorruptSegment
 from .layout import (
     ARENA,
+    FREE,
     H_JOURNAL,
     JOURNAL,
     JOURNAL_CHANGES,
@@ -91,7 +92,8 @@ def replay(memory: Memory) -> bool:
     if not journal:
         return False
     limit = len(words)
-    if not ARENA < journal < limit - JOURNAL_PAIRS or words[journal - 1] >> KIND_SHIFT != JOURNAL:
+    # A commit that replaces the journal it is in frees that block with one of its words.
+    if not ARENA < journal < limit - JOURNAL_PAIRS or words[journal - 1] >> KIND_SHIFT not in (JOURNAL, FREE):
         raise CorruptSegment(f"the journal pointer leads to word {journal}, where no journal is; start a new store")
     sequences, changes = words[journal + JOURNAL_SEQUENCES], words[journal + JOURNAL_CHANGES]
     body = JOURNAL_PAIRS + 2 * (sequences + changes)

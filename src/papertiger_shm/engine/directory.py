@@ -68,7 +68,7 @@ def probe(words: memoryview, raw: Slices, directory: int, limit: int, needle: by
     """
     capacity = words[directory + DIRECTORY_CAPACITY]
     base, mask = directory + DIRECTORY_SLOTS, capacity - 1
-    if capacity & mask or base + capacity + DIRECTORY_GUARD > limit:
+    if not capacity or capacity & mask or base + capacity + DIRECTORY_GUARD > limit:
         raise CorruptSegment(f"the directory at word {directory} claims {capacity} slots")
     hashed = xxh3_64_intdigest(needle)
     tag = hashed & TAG_MASK
@@ -149,6 +149,13 @@ class Directory:
         self._draft[H_ENTRIES] -= 1
         self._vacated[needle] = slot
         self._vacant.add(slot)
+
+    def space_of(self, word: int, after: int) -> int | None:
+        """The space whose key this slot leads to, or led to before it became a tombstone; None for any other word."""
+        if not self._base <= word <= self._base + self._mask:
+            return None
+        slot = self._words[word] if after in (EMPTY, TOMBSTONE) else after
+        return None if slot in (EMPTY, TOMBSTONE) else self._words[(slot & ADDRESS_MASK) + TOKEN]
 
     def sweep(self) -> None:
         """Before a commit is published: a tombstone with nothing behind it need not be one."""

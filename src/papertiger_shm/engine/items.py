@@ -16,6 +16,7 @@ from .commit import Commit
 from .directory import Directory, needle_of
 from .layout import (
     ANCHOR,
+    COUNT,
     CREATED,
     CREATED_BIAS,
     H_CHANGE,
@@ -98,7 +99,7 @@ class Items:
         postings = [key_of(words, raw, anchor) for anchor in self._anchors_of(old) if anchor != collection]
         if lost in postings:
             postings.remove(lost)
-        if gained is not None:
+        if gained is not None and gained not in postings:
             postings.append(gained)
         created = words[old + CREATED] - CREATED_BIAS if after.created is None else after.created
         put = Put(transform.collection, transform.key, created, postings, after.payload)
@@ -115,14 +116,16 @@ class Items:
         slot, old = self._directory.find(needle)
         if not old:
             return
+        draft = self._draft
         self._touched.add(collection + SEQUENCE)
-        self._draft[H_CHANGE] += 1
-        self._draft[H_ITEMS] -= 1
+        draft[H_CHANGE] += 1
+        draft[H_ITEMS] -= 1
         self._directory.remove(slot, needle)
         for which, anchor in enumerate(self._anchors_of(old)):
             self._leave(link_to(old, which), anchor, anchor == collection)
         self._arena.free(body_of_record(self._words, old))
-        self._catalogue.drop_if_empty(delete.collection, collection)
+        if draft[collection + COUNT] == 0:
+            self._catalogue.emptied.add(delete.collection)
 
     def _find(self, collection: int, key: bytes) -> int:
         if not collection:

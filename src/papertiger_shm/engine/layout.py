@@ -70,7 +70,7 @@ ANCHOR = -1
 LINK_WORDS = 3
 
 # below a collection's anchor
-OWN_TOKEN = -1  # the token of its records; 0 once the collection is cleared or gone
+OWN_TOKEN = -1  # the token of its records; another one once it is cleared, 0 once it is gone
 SEQUENCE = -2  # its seqlock
 COLLECTION_WORDS = 2
 
@@ -94,6 +94,10 @@ DIRECTORY_GUARD = 16  # empty words behind the last slot, so that a short probe 
 JOURNAL_SEQUENCES = 0  # how many (address of a sequence, its final even value) pairs come first
 JOURNAL_CHANGES = 1  # how many (address, value) pairs follow them
 JOURNAL_PAIRS = 2
+
+CLEARED_NEWEST = 0  # link to the first record of what is to be reclaimed
+CLEARED_COUNT = 1
+CLEARED_WORDS = 2
 
 SESSION_HIGH = 0  # the client's 128-bit id
 SESSION_LOW = 1

@@ -34,6 +34,7 @@ from .layout import (
     H_RESERVED,
     KEY,
     LINK_WORDS,
+    MIN_BLOCK,
     NEWER,
     NEWEST,
     OLDER,
@@ -70,6 +71,10 @@ class Closed(Exception):
 
 class _Torn(Exception):
     """What was met cannot be: the race was lost, or the segment is damaged."""
+
+
+class _Moved(Exception):
+    """The collection went and came back while it was looked up: look again."""
 
 
 class _View(NamedTuple):
@@ -145,7 +150,7 @@ class CollectionReader:
 
     def version(self, key: bytes) -> int | None:
         """The item's version, or None."""
-        return self._point(key, lambda record, _: self._words[record + VERSION])
+        return self._point(key, self._version)
 
     def get_with_version(self, key: bytes) -> tuple[int, bytes] | None:
         """The item's version and payload, or None."""
@@ -176,12 +181,11 @@ class CollectionReader:
                 if self._stands(view):
                     raise self._corrupt(error) from error
             else:
-                # What was found was there when the token was looked at. That nothing was found has to be true of
-                # the collection as it is now, and of all memory there is now.
-                if record and self._words[H_EPOCH] == view.epoch:
+                # The token still has to be the collection's: what is found under one that has gone may never have
+                # been to be seen, and what is missed may be there under the next. And a record that was passed by
+                # because it lies beyond the limit may be the one.
+                if self._stands(view) and (record or self._words[H_RESERVED] == view.limit):
                     return found
-                if not record and self._stands(view) and self._words[H_RESERVED] == view.limit:
-                    return None
             self._reader.retries += 1
         raise Contended
 
@@ -269,7 +273,7 @@ class CollectionReader:
         anchors.sort(key=lambda anchor: words[anchor + COUNT])
         lead = anchors[0] if anchors else view.anchor
         rest = set(anchors[1:])
-        steps = words[lead + COUNT]
+        steps = min(words[lead + COUNT], view.limit // MIN_BLOCK)
         link = self._next_to(cursor, lead, way, view) if cursor else words[lead + NEWEST]
         while link:
             steps -= 1
@@ -289,7 +293,7 @@ class CollectionReader:
                 return words[base + way]
         position = rank(words, cursor)
         newer, older = 0, words[lead + NEWEST]
-        for _ in range(words[lead + COUNT]):
+        for _ in range(min(words[lead + COUNT], view.limit // MIN_BLOCK)):
             base = self._base_of(older, view)
             if rank(words, older & ADDRESS_MASK) < position:
                 break
@@ -311,6 +315,11 @@ class CollectionReader:
 
     def _find(self, view: _View, space: int, key: bytes) -> int:
         return probe(self._words, self._raw, view.base - DIRECTORY_SLOTS, view.limit, needle_of(space, key))
+
+    def _version(self, record: int, view: _View) -> int:
+        if self._checked:
+            self._payload(record, view)
+        return self._words[record + VERSION]
 
     def _payload(self, record: int, view: _View) -> bytes:
         shape = self._words[record + SHAPE]
@@ -344,12 +353,13 @@ class CollectionReader:
                 raise Closed
             try:
                 view = self._look(epoch)
+            except _Moved:
+                pass
             except (IndexError, CorruptSegment) as error:
                 if words[H_EPOCH] == epoch:
                     raise self._corrupt(error) from error
             else:
-                same = words[H_EPOCH] == epoch and words[H_RESERVED] == view.limit
-                if same and (not view.anchor or view.token):
+                if words[H_EPOCH] == epoch and words[H_RESERVED] == view.limit:
                     self._keep(view)
                     return view
             self._reader.retries += 1
@@ -382,6 +392,11 @@ class CollectionReader:
         if not anchor:
             return _View(epoch, directory + DIRECTORY_SLOTS, mask, limit, 0, H_MAGIC, 0, b"")
         token = words[anchor + OWN_TOKEN]
+        if not token:
+            # On its way out, empty; unless it went before and the directory leads to another one by now.
+            if probe(words, self._raw, directory, limit, self._needle) != anchor:
+                raise _Moved
+            return _View(epoch, directory + DIRECTORY_SLOTS, mask, limit, 0, H_MAGIC, 0, b"")
         prefix = token.to_bytes(8, "little")
         return _View(epoch, directory + DIRECTORY_SLOTS, mask, limit, anchor, anchor + OWN_TOKEN, token, prefix)
 

@@ -17,6 +17,8 @@ from .layout import (
     ARENA,
     CHECKSUM,
     CLEARED,
+    CLEARED_COUNT,
+    CLEARED_NEWEST,
     COLLECTION,
     COUNT,
     DIRECTORY,
@@ -76,7 +78,10 @@ def verify(memory: Memory) -> dict[str, int]:
         CorruptSegment: something is not as it must be; the message says what and where.
     """
     check_header(memory)
-    return _Check(memory).run()
+    try:
+        return _Check(memory).run()
+    except IndexError as error:
+        raise CorruptSegment("the segment is damaged: a word leads out of it. Start a new store") from error
 
 
 class _Check:
@@ -89,6 +94,7 @@ class _Check:
         self.tokens: dict[int, int] = {}  # token -> collection, of those in use
         self.kinds: Counter[int] = Counter()
         self.members: Counter[int] = Counter()  # anchor -> records that say they are on its list
+        self.cleared: set[int] = set()  # records that are to be reclaimed
         self.free = 0
 
     def run(self) -> dict[str, int]:
@@ -124,7 +130,7 @@ class _Check:
                 continue
             allocated += size
             self.sizes[body] = size
-            if kind in (COLLECTION, POSTING, CLEARED):
+            if kind in (COLLECTION, POSTING):
                 self._anchor(kind, body, size)
             elif kind == RECORD:
                 self._record_block(body, size)
@@ -133,7 +139,7 @@ class _Check:
 
     def _anchor(self, kind: int, body: int, size: int) -> None:
         words = self.words
-        anchor = anchor_address(POSTING if kind == POSTING else COLLECTION, body)
+        anchor = anchor_address(kind, body)
         self.anchors[anchor] = kind
         key_bytes = words[anchor + SHAPE] >> 40
         if (anchor + KEY) * 8 + key_bytes > (body - 1 + size) * 8 or words[anchor + SHAPE] != key_bytes << 40:
@@ -145,10 +151,9 @@ class _Check:
         token = words[anchor + OWN_TOKEN]
         if words[anchor + SEQUENCE] & 1:
             self._fail(f"the sequence of the collection at word {anchor} is odd")
-        if (token == 0) != (kind == CLEARED) or token & 1 or token >= words[H_TOKEN] or token in self.tokens:
+        if not token or token & 1 or token >= words[H_TOKEN] or token in self.tokens:
             self._fail(f"the collection at word {anchor} has the token {token}")
-        if token:
-            self.tokens[token] = anchor
+        self.tokens[token] = anchor
 
     def _record_block(self, body: int, size: int) -> None:
         """Find the record in its block: its lists' words lie below it, and its shape says how many they are."""
@@ -164,10 +169,12 @@ class _Check:
 
     def _records(self) -> None:
         words = self.words
+        for note in (body for body in self.sizes if kind_of(words, body) == CLEARED):
+            self._cleared(note)
         for record in self.records:
             if not 0 < words[record + ORDINAL] <= words[record + VERSION] <= words[H_CHANGE]:
                 self._fail(f"the record at word {record} has an impossible ordinal or version")
-            for which in range(lists_of(words, record)):
+            for which in range(record in self.cleared, lists_of(words, record)):
                 anchor = words[record - LINK_WORDS * which + ANCHOR]
                 if anchor not in self.anchors:
                     self._fail(f"the record at word {record} is on a list without an anchor, at word {anchor}")
@@ -193,7 +200,7 @@ class _Check:
         leading = [slot for slot in slots if slot not in (EMPTY, TOMBSTONE)]
         if len(slots) - slots.count(EMPTY) != words[H_SLOTS_USED] or len(leading) != words[H_ENTRIES]:
             self._fail("the header counts another number of directory entries than there are")
-        keyed = self.records.keys() | {anchor for anchor, kind in self.anchors.items() if kind != CLEARED}
+        keyed = self.records.keys() | self.anchors.keys()
         if {slot & ADDRESS_MASK for slot in leading} != keyed or len(leading) != len(keyed):
             self._fail("the directory leads to other blocks than those that have a key")
         for slot in leading:
@@ -206,11 +213,8 @@ class _Check:
 
     def _lists(self) -> None:
         items = 0
-        cleared_members = Counter[int]()
         for anchor, kind in self.anchors.items():
-            if kind == CLEARED:
-                cleared_members[anchor] = self._cleared_list(anchor)
-            elif kind == COLLECTION:
+            if kind == COLLECTION:
                 if self.words[anchor + TOKEN] != ROOT_TOKEN:
                     self._fail(f"the collection at word {anchor} lives in space {self.words[anchor + TOKEN]}")
                 items += self._list(anchor, self.words[anchor + OWN_TOKEN])
@@ -220,7 +224,7 @@ class _Check:
                 self._fail(f"the posting list at word {anchor}, of a cleared collection, counts wrongly")
         if items != self.words[H_ITEMS]:
             self._fail(f"the collections hold {items} items, the header counts {self.words[H_ITEMS]}")
-        if items + cleared_members.total() != len(self.records):
+        if items + len(self.cleared) != len(self.records):
             self._fail("there are records on no list")
 
     def _list(self, anchor: int, token: int) -> int:
@@ -241,18 +245,20 @@ class _Check:
             self._fail(f"the list at word {anchor} counts {words[anchor + COUNT]} and holds {count}")
         return count
 
-    def _cleared_list(self, anchor: int) -> int:
+    def _cleared(self, note: int) -> None:
         """What is left of a cleared collection hangs together in one direction, which is all that reclaiming needs."""
         words = self.words
-        link, count = words[anchor + NEWEST], 0
+        link, count = words[note + CLEARED_NEWEST], 0
         while link:
             record = link & ADDRESS_MASK
-            if link != link_to(record, 0) or record not in self.records or count > len(self.records):
-                self._fail(f"the cleared list at word {anchor} leads to word {record}, which is not on it")
+            if link != link_to(record, 0) or record not in self.records or record in self.cleared:
+                self._fail(f"the note at word {note} leads to word {record}, which holds nothing to be reclaimed")
+            if words[record + TOKEN] in self.tokens:
+                self._fail(f"the record at word {record} is to be reclaimed and belongs to a collection")
+            self.cleared.add(record)
             link, count = words[record + OLDER], count + 1
-        if not count == words[anchor + COUNT] == self.members[anchor]:
-            self._fail(f"the cleared list at word {anchor} counts {words[anchor + COUNT]} and holds {count}")
-        return count
+        if not count or count != words[note + CLEARED_COUNT]:
+            self._fail(f"the note at word {note} counts {words[note + CLEARED_COUNT]} records and leads to {count}")
 
     def _sessions(self) -> None:
         words = self.words

@@ -161,15 +161,19 @@ class Writer:
         """
         outcomes: list[Outcome] = []
         applied: list[Request] = []
-        for request in requests:
-            outcomes.append(self._attempt(request, applied))
+        try:
+            for request in requests:
+                outcomes.append(self._attempt(request, applied))
+        except BaseException:
+            self._rewind(())
+            raise
         self._publish()
         return outcomes
 
     def idle(self) -> bool:
         """Do one bounded piece of lazy work; ``True`` while there is more."""
         if self._catalogue.has_cleared:
-            self._catalogue.reclaim()
+            self._catalogue.reclaim(self._journal_room)
             self._publish()
         return self._catalogue.has_cleared
 
@@ -289,7 +293,11 @@ class Writer:
         commit = self._commit
         if commit.draft:
             commit.draft[H_COMMITS] += 1
+            self._catalogue.finish()
             self._directory.sweep()
+            self._catalogue.arrange()
+            if commit.journal_words > self._journal_room:
+                raise AssertionError("a commit was let grow beyond its journal")
             commit.publish(self._words[H_JOURNAL_HOME])
         self._arena.settle()
         self._directory.settle()
@@ -312,10 +320,14 @@ class Writer:
         if entries and not self._directory.has_room(entries):
             raise _Unready(directory_entries=entries)
 
+    @property
+    def _journal_room(self) -> int:
+        return (self._words[self._words[H_JOURNAL_HOME] - 1] & SIZE_MASK) - 1
+
     def _see_to_journal(self) -> None:
         """After the request: the journal must hold the open commit, and the few words that publishing adds."""
-        needed = self._commit.journal_words + 2 * PUBLISHING_ADDS
-        if needed >= self._words[self._words[H_JOURNAL_HOME] - 1] & SIZE_MASK:
+        needed = self._commit.journal_words + 2 * (PUBLISHING_ADDS + self._catalogue.finishing_adds)
+        if needed > self._journal_room:
             raise _Unready(journal_words=needed)
 
     def _clear_away(self, obstacle: NoRoom | _Unready) -> StoreFull | None:
@@ -336,7 +348,7 @@ class Writer:
         """Take back whatever is cleared or in quarantine; ``True`` if there was any."""
         had = self._catalogue.has_cleared or bool(self._arena.quarantined)
         while self._catalogue.has_cleared:
-            self._catalogue.reclaim()
+            self._catalogue.reclaim(self._journal_room)
             self._publish()
         if self._arena.quarantined:
             self._arena.advance_epoch()
@@ -344,9 +356,9 @@ class Writer:
 
     def _grow_journal(self, needed: int) -> None:
         """A commit of its own: a journal that is being carried out must already be a block like any other."""
-        home = self._words[H_JOURNAL_HOME]
-        if needed < self._words[home - 1] & SIZE_MASK:
+        if needed <= self._journal_room:
             return
+        home = self._words[H_JOURNAL_HOME]
         self._draft[H_JOURNAL_HOME] = self._arena.allocate(JOURNAL, needed * 3 // 2, spare=True)
         self._arena.free(home)
         self._publish()
