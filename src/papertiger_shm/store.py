@@ -257,6 +257,8 @@ class Store:
 
     def find_by(self, field: str, value: Any) -> Items:
         """All items of the current namespace with ``value`` in the indexed ``field``, newest first."""
+        if not isinstance(field, str):
+            raise InvalidRequest(f"find_by: the field is {shown(field)}; it is the name of an index, a str")
         filters = self._filters("find_by", {field: value})
         return [decode(payload) for payload in self._view().scan(filters)]
 

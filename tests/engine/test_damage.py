@@ -147,15 +147,19 @@ class _FencedSlices:
 
 
 def damages(image: bytes, chance: random.Random) -> tuple[bytearray, list[int]]:
-    """A copy with one to three words that are not what they were."""
+    """A copy with one to three words that are not what they were.
+
+    Not those that say which records are a collection's: with one collection's token, another is that collection.
+    """
     buffer = bytearray(image)
     words = memoryview(buffer).cast("Q")
+    tokens = {address + 1 + COLLECTION_WORDS + OWN_TOKEN for address, kind, _ in walk(words) if kind == COLLECTION}
     top = words[H_TOP]
     hit = []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         place = chance.randrange(H_TOP) if chance.random() < 0.1 else chance.randrange(ARENA, top)
         # Half of the time something that means something.
-        while chance.random() < 0.8 and not words[place]:
+        while place in tokens or (chance.random() < 0.8 and not words[place]):
             place = chance.randrange(ARENA, top)
         kind = chance.randrange(6)
         if kind <= 1:
@@ -243,6 +247,21 @@ def test_every_header_word_may_be_anything(segment: tuple[bytes, Model], checked
                 check_reads(image, buffer, model, checked)
             except Exception as error:
                 raise AssertionError(f"header word {place} is {value:#x}") from error
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_every_bit_of_a_records_shape_may_be_wrong(segment: tuple[bytes, Model], checked: bool) -> None:
+    """It says how long key and payload are: no length may lead out of the memory there is."""
+    image, model = segment
+    words = memoryview(image).cast("Q")
+    record = next(record for a, kind, _ in walk(words) if kind == RECORD for record, _ in record_in(words, a + 1))
+    for bit in range(64):
+        buffer = bytearray(image)
+        memoryview(buffer).cast("Q")[record + SHAPE] ^= 1 << bit
+        try:
+            check_reads(image, buffer, model, checked)
+        except Exception as error:
+            raise AssertionError(f"bit {bit} of the shape of the record at word {record}") from error
 
 
 def test_a_list_that_bites_its_tail_comes_to_an_end(segment: tuple[bytes, Model]) -> None:

@@ -414,17 +414,17 @@ def test_inserts_in_the_middle_of_long_lists() -> None:
     verify(memory)
 
 
-def test_reclaiming_items_with_many_index_values_each() -> None:
+@pytest.mark.parametrize(("items", "fields"), [(40, 6), (3, 250)])
+def test_reclaiming_items_with_many_index_values_each(items: int, fields: int) -> None:
     """One bounded piece of lazy work is as many words as its items have lists."""
-    memory, writer, reader = store(256)
-    for n in range(40):
-        assert writer.execute(
-            [Request(None, 0, [put(b"k%d" % n, n, *(b"%d=%d" % (field, n) for field in range(6)))])]
-        ) == [[None]]
+    memory, writer, reader = store(512)
+    for n in range(items):
+        postings = [b"%d=%d" % (field, n) for field in range(fields)]
+        assert writer.execute(alone(put(b"k%d" % n, n, *postings))) == [[None]]
     writer.execute([Request(None, 0, [Put(NAMES[1], b"other", 1, COLORS, b"stays")])])
     writer.execute(alone(Clear(NAMES[0])))
     while writer.idle():
-        pass
+        verify(memory)
     figures = verify(memory)
     assert (figures["records"], figures["posting_lists"], figures["cleared_collections"]) == (1, 3, 0)
     assert reader.collection(NAMES[1]).scan([COLORS[1]]) == [b"stays"]

@@ -140,13 +140,13 @@ class Items:
                 )
         elif not old:
             raise Conflict(
-                f"{describe(put.collection, put.key)} is gone, version {put.expect} was expected: "
+                f"version {put.expect} of {describe(put.collection, put.key)} was to be replaced, and the item is gone: "
                 "read it again and decide anew"
             )
         elif self._words[old + VERSION] != put.expect:
             raise Conflict(
-                f"{describe(put.collection, put.key)} is at version {self._words[old + VERSION]}, not {put.expect}: "
-                "read it again and decide anew"
+                f"version {put.expect} of {describe(put.collection, put.key)} was to be replaced, and it is at version "
+                f"{self._words[old + VERSION]}: read it again and decide anew"
             )
 
     def _write(self, put: Put, collection: int) -> None:

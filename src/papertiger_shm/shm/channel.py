@@ -36,6 +36,12 @@ DEFAULT_SIZE = "4 GiB"
 LEAST_PATIENCE = 0.02
 """Seconds that a single call may take even where the timeout is over: who is there may still answer."""
 
+LOOKS = 40
+"""How often an answer is looked for before sleeping: some 80 us."""
+
+SKIPS = 32
+"""For how many requests nothing is looked for after it was in vain."""
+
 _length = struct.Struct("!i").unpack_from
 
 
@@ -58,6 +64,7 @@ class Channel:
         self._client = os.urandom(16)
         self._number = 0
         self._committed = 0
+        self._skip = 0
         self._closed = False
         with _forking:
             _channels.add(self)
@@ -125,7 +132,8 @@ class Channel:
         while True:
             link = self._link
             if link is None:
-                link, last = self._connect(deadline)
+                # An answer may be allowed to take longer than the timeout; finding the manager is not.
+                link, last = self._connect(min(deadline, time.monotonic() + self._timeout))
                 usual = False
                 if sent and verb == wire.COMMIT and self._committed and not last:
                     raise ManagerUnavailable(
@@ -149,12 +157,30 @@ class Channel:
     def _receive(self, link: socket.socket, number: int, deadline: float) -> list[Any]:
         """The usual answer comes whole with one call; all others go the long way."""
         buffer = self._buffer
-        count = link.recv_into(buffer)
+        count = self._look(link) or link.recv_into(buffer)
         if count >= 4 and _length(buffer)[0] == count - 4:
             answer: list[Any] = unpack(buffer[4:count])
             if answer[0] == number and answer[1] <= wire.ERROR:
                 return answer
         return self._receive_slowly(link, number, deadline, count)
+
+    def _look(self, link: socket.socket) -> int:
+        """Look for the answer for a little while before going to sleep until it comes; 0 when it has not come.
+
+        Most of a round trip is two wake-ups. Who looks in vain does not try again for a number of requests: the
+        manager is busy with others, or has no core of its own.
+        """
+        if self._skip:
+            self._skip -= 1
+            return 0
+        buffer = self._buffer
+        for _ in range(LOOKS):
+            try:
+                return link.recv_into(buffer, 0, socket.MSG_DONTWAIT) or link.recv_into(buffer)
+            except BlockingIOError:
+                os.sched_yield()
+        self._skip = SKIPS
+        return 0
 
     def _receive_slowly(self, link: socket.socket, number: int, deadline: float, count: int) -> list[Any]:
         frames = wire.FrameReader()

@@ -85,6 +85,8 @@ class Manager:
         """A new connection to the store."""
         from ..connection import connect
 
+        if self._owner.failure is not None:
+            raise self._owner.failure
         if self._owner.started is None:
             raise InvalidRequest(f"the manager of {self.url} is not running: start() it, or use it in a with statement")
         return connect(self.url)

@@ -1,0 +1,1 @@
+"""What every backend has to do, told through the public surface alone; ``conftest`` says which backends there are."""
