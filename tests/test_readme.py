@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text()
 def test_code_block(block: str, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(block)
-    done = subprocess.run([sys.executable, "-W", "error", str(script)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -140,8 +140,8 @@ class Items:
                 )
         elif not old:
             raise Conflict(
-                f"version {put.expect} of {describe(put.collection, put.key)} was to be replaced, and the item is gone: "
-                "read it again and decide anew"
+                f"version {put.expect} of {describe(put.collection, put.key)} was to be replaced, and the item is "
+                "gone: read it again and decide anew"
             )
         elif self._words[old + VERSION] != put.expect:
             raise Conflict(
