@@ -349,7 +349,7 @@ def test_keys_are_of_the_instant() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [{}, [], (), ["x"], {"a": 1}, {1}, object(), 2**64, "\ud800", Text("\udfff"), datetime(2026, 1, 1)],
+    [{}, [], (), ["x"], {"a": 1}, {1}, Ellipsis, 2**64, "\ud800", Text("\udfff"), datetime(2026, 1, 1)],
     ids=repr,
 )
 def test_what_cannot_be_looked_up_has_no_key(value: Any) -> None:

@@ -71,7 +71,7 @@ class Small(RuleBasedStateMachine):
         name, key = data.draw(names), data.draw(keys)
         color, size = data.draw(st.none() | st.sampled_from(COLORS)), data.draw(st.none() | st.sampled_from(SIZES))
         held = self.model.collections.get(name, {}).get(key)
-        versions: list[int | None] = [None, None, None, 0, 1]
+        versions: list[int | None] = [None, None, None, 0, 10**15]
         if held:
             versions += [held.version, held.version]
         self.written += 1

@@ -142,7 +142,7 @@ class CollectionReader:
             end = start + len(needle)
             if raw[start:end] == needle:
                 rest = words[record + SHAPE] - (len(key) << 40)
-                if 0 <= rest < PAYLOAD_BOUND and words[token_at] == token:
+                if 0 <= rest < PAYLOAD_BOUND and end + (rest >> 8) <= limit << 3 and words[token_at] == token:
                     payload = raw[end : end + (rest >> 8)]
                     if words[H_EPOCH] == epoch:
                         return payload
@@ -182,9 +182,8 @@ class CollectionReader:
                     raise self._corrupt(error) from error
             else:
                 # The token still has to be the collection's: what is found under one that has gone may never have
-                # been to be seen, and what is missed may be there under the next. And a record that was passed by
-                # because it lies beyond the limit may be the one.
-                if self._stands(view) and (record or self._words[H_RESERVED] == view.limit):
+                # been to be seen, and what is missed may be there under the next.
+                if self._stands(view):
                     return found
             self._reader.retries += 1
         raise Contended
@@ -338,28 +337,29 @@ class CollectionReader:
     # --- the view ------------------------------------------------------------------------------------------------
 
     def _stands(self, view: _View) -> bool:
-        """Whether the view is still that of the collection as it is."""
-        return self._words[H_EPOCH] == view.epoch and self._words[view.token_at] == view.token
+        """Whether the view is still that of the collection, and of all the memory there is, as they are."""
+        words = self._words
+        return words[H_EPOCH] == view.epoch and words[view.token_at] == view.token and words[H_RESERVED] == view.limit
 
     def _current(self) -> _View:
         """A view of the collection as it is now; its ``anchor`` is 0 where there is no such collection."""
         view = self._view
-        if view.anchor and self._stands(view) and view.limit == self._words[H_RESERVED]:
+        if view.anchor and self._stands(view):
             return view
         words = self._words
         for _ in range(ATTEMPTS):
-            epoch = words[H_EPOCH]
+            epoch, limit = words[H_EPOCH], words[H_RESERVED]
             if epoch & CLOSED:
                 raise Closed
             try:
-                view = self._look(epoch)
+                view = self._look(epoch, limit)
             except _Moved:
                 pass
             except (IndexError, CorruptSegment) as error:
-                if words[H_EPOCH] == epoch:
+                if words[H_EPOCH] == epoch and words[H_RESERVED] == limit:
                     raise self._corrupt(error) from error
             else:
-                if words[H_EPOCH] == epoch and words[H_RESERVED] == view.limit:
+                if words[H_EPOCH] == epoch and words[H_RESERVED] == limit:
                     self._keep(view)
                     return view
             self._reader.retries += 1
@@ -381,9 +381,8 @@ class CollectionReader:
             view.prefix,
         )
 
-    def _look(self, epoch: int) -> _View:
+    def _look(self, epoch: int, limit: int) -> _View:
         words = self._words
-        limit = words[H_RESERVED]
         directory = words[H_DIRECTORY]
         if not ARENA <= directory < limit <= len(words):
             raise CorruptSegment(f"the header leads to a directory at word {directory} of {limit}")

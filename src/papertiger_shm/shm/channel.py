@@ -22,6 +22,7 @@ from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavail
 from . import wire
 from .admission import is_of_our_user, prove_to_manager, set_patience
 from .launch import launch
+from .patience import patience
 from .rendezvous import Place, unavailable
 from .size import parse_size
 
@@ -36,8 +37,8 @@ DEFAULT_SIZE = "4 GiB"
 LEAST_PATIENCE = 0.02
 """Seconds that a single call may take even where the timeout is over: who is there may still answer."""
 
-LOOKS = 40
-"""How often an answer is looked for before sleeping: some 80 us."""
+LOOK_SECONDS = patience(150e-6)
+"""How long an answer is looked for before sleeping until it comes."""
 
 SKIPS = 32
 """For how many requests nothing is looked for after it was in vain."""
@@ -167,14 +168,14 @@ class Channel:
     def _look(self, link: socket.socket) -> int:
         """Look for the answer for a little while before going to sleep until it comes; 0 when it has not come.
 
-        Most of a round trip is two wake-ups. Who looks in vain does not try again for a number of requests: the
-        manager is busy with others, or has no core of its own.
+        Who looks in vain does not try again for a number of requests: the manager is busy with others.
         """
         if self._skip:
             self._skip -= 1
             return 0
         buffer = self._buffer
-        for _ in range(LOOKS):
+        until = time.monotonic() + LOOK_SECONDS
+        while time.monotonic() < until:
             try:
                 return link.recv_into(buffer, 0, socket.MSG_DONTWAIT) or link.recv_into(buffer)
             except BlockingIOError:

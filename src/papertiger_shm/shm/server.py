@@ -19,6 +19,7 @@ from ..errors import InvalidRequest, PaperTigerError
 from . import wire
 from .admission import Admission
 from .increment import adding
+from .patience import patience
 from .wire import FrameReader, WireError, answer_frames, error_answer, message_of
 
 __all__ = ["Server"]
@@ -38,9 +39,8 @@ BREATH = 0.005
 BUSY_COMMITS = 64
 """Commits without a moment's quiet after which one piece of lazy work is done all the same."""
 
-LOOKS = 24
-"""How often the loop looks for the next request after a commit before it goes to sleep: some 50 us. Being woken costs
-as much as a request on a real machine, and several times that on a virtual one."""
+LOOK_SECONDS = patience(150e-6)
+"""How long the loop looks for the next request after a commit before it goes to sleep."""
 
 TICK = 1.0
 
@@ -120,15 +120,13 @@ class Server:
 
     def run(self, each_tick: Callable[[], None]) -> None:
         """Serve until ``stop``; ``each_tick`` is called about once a second."""
-        looks = 0
+        look_until = 0.0
         while self.stopping is None:
-            if looks:
-                events = self._selector.select(0)
-                if not events:
-                    looks -= 1
+            events = self._selector.select(0)
+            if not events:
+                if time.monotonic() < look_until:
                     os.sched_yield()
                     continue
-            else:
                 events = self._selector.select(BREATH if self._lazy else TICK)
                 if not events:
                     self._quiet()
@@ -142,7 +140,7 @@ class Server:
                     self._go_on_sending(peer)
             if self._batch:
                 self._commit()
-                looks = LOOKS
+                look_until = time.monotonic() + LOOK_SECONDS
             if time.monotonic() >= self._next_tick:
                 self._tick(each_tick)
 
