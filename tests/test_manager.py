@@ -168,6 +168,7 @@ def test_the_manager_reads_in_turn_what_a_reader_reads(backend: ShmBackend) -> N
     reads: list[tuple[str, tuple[Any, ...]]] = [
         ("get", (b"3",)),
         ("version", (b"3",)),
+        ("entry", (b"3",)),
         ("count", ()),
         ("get_many", ([b"1", b"no"],)),
         ("page", (5, b"10", None, filters)),

@@ -74,6 +74,10 @@ class Collection(Protocol):
     def get(self, id: str) -> bytes | None:
         """The item's payload, or None."""
 
+    def entry(self, id: str) -> tuple[int, bytes] | None:
+        """The item's version and payload, as of one moment, or None."""
+        ...
+
     def version(self, id: str) -> int | None:
         """The item's version, or None."""
 

@@ -386,12 +386,10 @@ class Store:
         Inside a transaction an item that moves before the end cannot be read again: that is a ``Conflict``.
         """
         while True:
-            # The version first: an item that moves between the two reads is then older than what is replaced.
-            version = self.version(id)
-            view = self._view()
-            payload = view.get(id)
-            if payload is None:
+            entry = self._view().entry(id) if _may_exist(id) else None
+            if entry is None:
                 raise self._not_found("modify", id)
+            version, payload = entry
             changed = function(decode(payload))
             self._check_modified(id, changed)
             try:

@@ -61,7 +61,7 @@ KEYS = [b"key%d" % n for n in range(12)]
 READS: dict[str, Callable[[CollectionReader], Any]] = {
     "get": lambda c: [c.get(key) for key in KEYS],
     "version": lambda c: [c.version(key) for key in KEYS],
-    "get_with_version": lambda c: [c.get_with_version(key) for key in KEYS],
+    "entry": lambda c: [c.entry(key) for key in KEYS],
     "count": lambda c: c.count(),
     "get_many": lambda c: c.get_many(KEYS),
     "page": lambda c: c.page(4, None, None)[0],
@@ -183,7 +183,7 @@ def fits(read: str, result: Any, model: Model, name: bytes) -> bool:
         return all(found in (None, held[key].payload) for key, found in zip(KEYS, result))
     if read == "version":
         return all(found in (None, held[key].version) for key, found in zip(KEYS, result))
-    if read == "get_with_version":
+    if read == "entry":
         return all(found in (None, (held[key].version, held[key].payload)) for key, found in zip(KEYS, result))
     if read == "count":
         return isinstance(result, int)

@@ -196,7 +196,7 @@ class Small(RuleBasedStateMachine):
         item = held.get(key)
         assert collection.get(key) == (item and item.payload)
         assert collection.version(key) == (item and item.version)
-        assert collection.get_with_version(key) == (item and (item.version, item.payload))
+        assert collection.entry(key) == (item and (item.version, item.payload))
         assert collection.count() == len(held)
         filters = data.draw(st.lists(st.sampled_from(POSTINGS), max_size=2))
         expected = [item for _, item in self.model.items(name, filters)]

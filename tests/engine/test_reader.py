@@ -131,7 +131,7 @@ KEYS = [b"k%d" % n for n in range(6)] + [b"new"]
 READS: dict[str, Read] = {
     **{f"get {key.decode()}": lambda c, key=key: c.get(key) for key in KEYS},  # type: ignore[misc]
     "version": lambda c: c.version(b"k2"),
-    "get_with_version": lambda c: c.get_with_version(b"k2"),
+    "entry": lambda c: c.entry(b"k2"),
     "count": lambda c: c.count(),
     "get_many": lambda c: c.get_many(KEYS),
     "newest page": page(3, None, None),
@@ -145,7 +145,7 @@ READS: dict[str, Read] = {
     "entries": lambda c: c.entries(),
 }
 
-POINT_READS = {name for name in READS if name.startswith("get k") or name in ("get new", "version", "get_with_version")}
+POINT_READS = {name for name in READS if name.startswith("get k") or name in ("get new", "version", "entry")}
 
 
 def put(key: bytes, created: int, *postings: bytes, text: bytes = b"", to: bytes = A) -> Put:
@@ -400,7 +400,7 @@ def test_point_reads_do_not_wait_for_a_writer_that_stands_in_a_commit(checked: b
         for key in KEYS[:6]:
             assert collection.get(key) is not None
             assert collection.version(key) is not None
-            assert collection.get_with_version(key) is not None
+            assert collection.entry(key) is not None
         assert collection.get(b"new") is None
         assert collection.count() == 6
 

@@ -108,10 +108,6 @@ class Arena:
         self._draft[H_ALLOCATED] -= size
         self._freed.append((body - 1, size))
 
-    def retag(self, body: int, kind: int) -> None:
-        """Let the block be of another kind."""
-        self._draft[body - 1] = block_header(kind, self._draft[body - 1] & SIZE_MASK)
-
     def settle(self) -> None:
         """The commit was published."""
         self._moves.clear()

@@ -152,7 +152,7 @@ class CollectionReader:
         """The item's version, or None."""
         return self._point(key, self._version)
 
-    def get_with_version(self, key: bytes) -> tuple[int, bytes] | None:
+    def entry(self, key: bytes) -> tuple[int, bytes] | None:
         """The item's version and payload, or None."""
         return self._point(key, self._entry)
 

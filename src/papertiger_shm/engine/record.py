@@ -25,8 +25,6 @@ from .layout import (
 )
 from .memory import Memory, Slices
 
-checksum_of = xxh3_64_intdigest
-
 _HEAD = struct.Struct("<5Q")  # shape, created, ordinal, version, token
 _ANCHOR_HEAD = struct.Struct("<6Q")  # checksum, shape, newest, oldest, count, token
 _below_head = lru_cache(maxsize=256)(lambda words: struct.Struct(f"<{words}Q"))  # links, checksum

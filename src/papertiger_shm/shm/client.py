@@ -160,6 +160,11 @@ class ShmCollection:
             found: bytes | None = self._again(trouble, "get", id.encode())
             return found
 
+    def entry(self, id: str) -> tuple[int, bytes] | None:
+        """The item's version and payload, as of one moment, or None."""
+        found = self._read("entry", id.encode())
+        return None if found is None else (found[0], found[1])
+
     def version(self, id: str) -> int | None:
         """The item's version, or None."""
         found: int | None = self._read("version", id.encode())

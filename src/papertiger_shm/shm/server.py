@@ -103,10 +103,6 @@ class Server:
         """Have ``call`` called by the loop whenever ``source`` is readable."""
         self._selector.register(source, selectors.EVENT_READ, call)
 
-    def unwatch(self, source: int | socket.socket) -> None:
-        """Undo ``watch``."""
-        self._selector.unregister(source)
-
     def stop(self, why: str) -> None:
         """End ``run`` when what is at hand is done."""
         self.stopping = why
@@ -389,7 +385,7 @@ def _is_read(method: Any, arguments: list[Any]) -> bool:
     if method == "page":
         limit, after, before, filters = arguments
         return type(limit) is int and _is_key(after) and _is_key(before) and _are_keys(filters)
-    if method == "get" or method == "version":
+    if method in ("get", "entry", "version"):
         return len(arguments) == 1 and type(arguments[0]) is bytes
     return method in ("get_many", "scan", "entries") and len(arguments) == 1 and _are_keys(arguments[0])
 
