@@ -238,6 +238,15 @@ def test_retries_of_readers_reach_the_manager(backend: ShmBackend) -> None:
     assert backend.stats()["reader_retries"] == 7
 
 
+def test_the_retries_of_a_reader_that_only_reads_are_told_when_it_goes(backend: ShmBackend, manager: Manager) -> None:
+    other = open_backend(manager.name, start=False, timeout=30)
+    attached = other._attached
+    assert attached is not None
+    attached.reader.retries = 5
+    other.close()
+    eventually(lambda: backend.stats()["reader_retries"] == 5, "the retries were never told")
+
+
 # ---- increment --------------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,7 @@ class ShmBackend:
             said += _SAID[type(operation)](operation)
             ends.append(len(said) - 1)
         results: list[Any] = self._channel.ask(wire.COMMIT, said)
+        self._report_retries()
         return results if len(results) == len(ends) else [results[end] for end in ends]
 
     def collections(self) -> list[tuple[str, str, int]]:
@@ -97,6 +98,8 @@ class ShmBackend:
                 return
             self._closed = True
             attached, self._attached = self._attached, None
+        if attached is not None and attached.reader.retries:
+            self._channel.tell(wire.RETRIES, attached.reader.retries)
         self._channel.close()
         if attached is not None:
             attached.release()
@@ -132,9 +135,12 @@ class ShmBackend:
             # The old one is not released: another thread may be reading. It goes with its last reader.
 
     def _report_retries(self) -> None:
+        """Tell the manager now and then, along with what has to be asked of it anyway."""
         attached = self._attached
+        if attached is None or not attached.reader.retries:
+            return
         now = time.monotonic()
-        if attached is not None and attached.reader.retries and now - self._reported >= REPORT_SECONDS:
+        if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             retries, attached.reader.retries = attached.reader.retries, 0
             self._channel.tell(wire.RETRIES, retries)
