@@ -24,6 +24,7 @@ from .layout import (
     CLEARED_WORDS,
     COLLECTION,
     COUNT,
+    EMPTY,
     H_COLLECTIONS,
     H_ITEMS,
     H_TOKEN,
@@ -256,7 +257,7 @@ class Catalogue:
             space = self._directory.space_of(address, after)
             if space is not None and space & ~1 in self._retired:
                 unseen.append(address)
-            elif space == ROOT_TOKEN and after == TOMBSTONE:
+            elif space == ROOT_TOKEN and after in (EMPTY, TOMBSTONE):
                 slots.append(address)
         tokens = [anchor + OWN_TOKEN for anchor in self._retired.values()]
         for address in dict.fromkeys((*tokens, *unseen, *slots)):
