@@ -27,7 +27,7 @@ from .layout import (
     TAG_SHIFT,
 )
 
-NEAR = 16
+NEAR = 8
 """How many links are walked from the newest before a sorted index of the list is made."""
 
 
@@ -129,12 +129,13 @@ class Postings:
         oldest = draft[anchor + OLDEST]
         if position < rank(words, oldest & ADDRESS_MASK):
             return oldest, 0
-        newer = newest
-        for _ in range(NEAR):
-            older = draft[link_base(newer) + OLDER]
-            if position > rank(words, older & ADDRESS_MASK):
-                return newer, older
-            newer = older
+        if anchor not in self._sorted:
+            newer = newest
+            for _ in range(NEAR):
+                older = draft[link_base(newer) + OLDER]
+                if position > rank(words, older & ADDRESS_MASK):
+                    return newer, older
+                newer = older
         order = self._order(anchor)
         place = order.bisect_left(position)
         return order.peekitem(place)[1], order.peekitem(place - 1)[1]
