@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from papertiger_shm.namespace import GLOBAL, current_namespace, namespace
 
 if TYPE_CHECKING:
-    from papertiger_shm.connection import Connection, Transaction, connect
+    from papertiger_shm.connection import Connection, Transaction, connect, leftovers, remove_leftover
     from papertiger_shm.errors import (
         AccessDenied,
         AlreadyExists,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from papertiger_shm.page import Page
     from papertiger_shm.resources.customers import Customers
     from papertiger_shm.resources.events import Events
+    from papertiger_shm.shm.leftovers import Leftover
     from papertiger_shm.shm.manager import Manager
     from papertiger_shm.shm.supervisor import ChildSpec, Supervisor
     from papertiger_shm.store import Change, Store
@@ -49,6 +50,7 @@ __all__ = [
     "Events",
     "InvalidItem",
     "InvalidRequest",
+    "Leftover",
     "Manager",
     "ManagerUnavailable",
     "NotFound",
@@ -62,11 +64,13 @@ __all__ = [
     "__version__",
     "connect",
     "current_namespace",
+    "leftovers",
     "namespace",
+    "remove_leftover",
 ]
 
 _HOMES = {
-    "connection": ("Connection", "Transaction", "connect"),
+    "connection": ("Connection", "Transaction", "connect", "leftovers", "remove_leftover"),
     "errors": (
         "AccessDenied",
         "AlreadyExists",
@@ -83,6 +87,7 @@ _HOMES = {
     "page": ("Page",),
     "resources.customers": ("Customers",),
     "resources.events": ("Events",),
+    "shm.leftovers": ("Leftover",),
     "shm.manager": ("Manager",),
     "shm.supervisor": ("ChildSpec", "Supervisor"),
     "store": ("Change", "Store"),

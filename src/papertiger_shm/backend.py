@@ -126,5 +126,8 @@ class Backend(Protocol):
     def verify(self) -> dict[str, Any]:
         """Check everything stored; figures, or ``CorruptSegment``."""
 
+    def stop_manager(self) -> None:
+        """End the store itself, data and all."""
+
     def close(self) -> None:
         """Let go of everything this connection holds; calling it again does nothing."""

@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from papertiger_shm.backend import Backend, Collection, Operation
+    from papertiger_shm.shm.leftovers import Leftover
     from papertiger_shm.shm.manager import Manager
     from papertiger_shm.shm.supervisor import ChildSpec
 
-__all__ = ["URL_VARIABLE", "Connection", "Transaction", "child_spec", "connect", "start_manager"]
+__all__ = [
+    "URL_VARIABLE",
+    "Connection",
+    "Transaction",
+    "child_spec",
+    "connect",
+    "leftovers",
+    "remove_leftover",
+    "start_manager",
+]
 
 URL_VARIABLE: Final = "PAPERTIGER_URL"
 
@@ -149,6 +159,10 @@ class Connection:
     def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, number of items) of every collection that holds any."""
         return self._open().collections()
+
+    def stop_manager(self) -> None:
+        """Have the store's manager stop and remove the store, data and all, whoever started it."""
+        self._open().stop_manager()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -301,3 +315,24 @@ def child_spec(id: str, name: str | None = None, **options: Any) -> ChildSpec:
     from papertiger_shm.shm.supervisor import ChildSpec
 
     return ChildSpec(id=id, name=name, options=options)
+
+
+# ---- what dead runs left ------------------------------------------------------------------------------------------
+
+
+def leftovers(*, everywhere: bool = False) -> list[Leftover]:
+    """What runs of this user that were killed left behind: stores without a manager, and segments without a store.
+
+    Never listed: a store whose manager or owner is alive, and memory that some process has mapped. ``everywhere``
+    also lists the segments of other rendezvous directories (``$PAPERTIGER_DIR``) that no process has mapped.
+    """
+    from papertiger_shm.shm.leftovers import find_leftovers
+
+    return find_leftovers(everywhere=everywhere)
+
+
+def remove_leftover(leftover: Leftover) -> bool:
+    """Remove one of ``leftovers()``, data and all; False, and nothing is removed, if it is in use by now."""
+    from papertiger_shm.shm.leftovers import remove_leftover
+
+    return remove_leftover(leftover)

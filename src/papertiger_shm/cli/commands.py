@@ -58,3 +58,106 @@ def stats(store: str | None, as_json: bool) -> None:
     from papertiger_shm.cli.stats import show
 
     show(store, as_json=as_json)
+
+
+@papertiger_shm.command()
+@STORE
+@JSON
+@click.pass_context
+def check(ctx: click.Context, store: str | None, as_json: bool) -> None:
+    """Check every word of a store: exit status 0 if it is sound, 1 if it is damaged.
+
+    NAME|URL is the store's name ("ci") or URL ("shm://ci"); without it, $PAPERTIGER_URL. Writes wait meanwhile, reads
+    do not.
+    """
+    from papertiger_shm.cli.check import check
+
+    ctx.exit(check(store, as_json=as_json))
+
+
+@papertiger_shm.command()
+@STORE
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--everywhere", is_flag=True, help="Also unused memory of other rendezvous places ($PAPERTIGER_DIR).")
+@JSON
+def gc(store: str | None, dry_run: bool, everywhere: bool, as_json: bool) -> None:
+    """Remove what killed runs left, data and all: of one store, or of all.
+
+    Never touched is a store whose manager or owner is alive, or which some process still reads.
+    """
+    from papertiger_shm.cli.gc import collect
+
+    collect(store, everywhere=everywhere, dry_run=dry_run, as_json=as_json)
+
+
+STORE_AND_FILE = click.argument("places", nargs=-1, required=True, metavar="[NAME|URL] FILE")
+TABLE = click.option("--table", default="paper_tiger_events", show_default=True, help="Which table.")
+NAMESPACE = click.option("--namespace", help="Which namespace; else $PAPERTIGER_NAMESPACE, else global.")
+
+
+def store_and_file(places: tuple[str, ...]) -> tuple[str | None, str]:
+    """The optional store and the file that were typed."""
+    if len(places) > 2:
+        raise click.UsageError(f"at most a store and a file can be given, not {len(places)} arguments")
+    return (places[0] if len(places) == 2 else None), places[-1]
+
+
+@papertiger_shm.command()
+@STORE_AND_FILE
+@TABLE
+@NAMESPACE
+@JSON
+def dump(places: tuple[str, ...], table: str, namespace: str | None, as_json: bool) -> None:
+    """Write the items of one namespace, oldest first, to FILE: .jsonl or .msgpack.
+
+    What is written is one consistent view, whatever others write meanwhile; FILE is there once it is complete.
+    """
+    from papertiger_shm.cli.transfer import dump
+
+    store, file = store_and_file(places)
+    dump(store, file, table=table, namespace=namespace, as_json=as_json)
+
+
+@papertiger_shm.command()
+@STORE_AND_FILE
+@TABLE
+@click.option("--index", "indexes", multiple=True, metavar="FIELD", help="An index of the table; once for each.")
+@NAMESPACE
+@JSON
+def load(places: tuple[str, ...], table: str, indexes: tuple[str, ...], namespace: str | None, as_json: bool) -> None:
+    """Insert or replace every item of FILE, which dump wrote or which looks like it.
+
+    Items go in by batches of up to 1,000, each wholly or not at all. For a table of your own, give an --index for each
+    one that its class declares: items are found by those that they were written with. The package's own tables need
+    none.
+    """
+    from papertiger_shm.cli.transfer import load
+
+    store, file = store_and_file(places)
+    load(store, file, table=table, indexes=indexes, namespace=namespace, as_json=as_json)
+
+
+@papertiger_shm.command()
+@STORE
+@JSON
+def stop(store: str | None, as_json: bool) -> None:
+    """Stop a store's manager, whoever started it; the data goes with it."""
+    from papertiger_shm.cli.stop import stop
+
+    stop(store, as_json=as_json)
+
+
+@papertiger_shm.command()
+@STORE
+@click.option("--max-size", default="4 GiB", show_default=True, help="How large the store may ever get.")
+@JSON
+@click.pass_context
+def serve(ctx: click.Context, store: str | None, max_size: str, as_json: bool) -> None:
+    """Run a manager in the foreground, or join the one that runs; prints the store's URL.
+
+    Without a name: that of $PAPERTIGER_URL, else a new one. Ctrl-C ends it, and the store with it if this command
+    started it. What a dead manager of this name left is taken over.
+    """
+    from papertiger_shm.cli.serve import serve
+
+    ctx.exit(serve(store, max_size=max_size, as_json=as_json))

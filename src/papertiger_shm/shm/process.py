@@ -22,6 +22,7 @@ from filelock import FileLock
 from .. import codec
 from ..engine import Memory, Writer, create
 from ..errors import AlreadyExists, CorruptSegment, PaperTigerError
+from . import failpoint
 from . import segment as segments
 from .admission import Admission
 from .rendezvous import Card, Place
@@ -57,12 +58,17 @@ class _Tenure:
     def __init__(self, place: Place, orders: dict[str, Any]) -> None:
         self._place = place
         self._orders = orders
+        self._failpoint = failpoint.asked()
         self._lock = _take_lock(place)
         self._card = self._draw_card()
         try:
             self.segment = self._take_segment()
             self._memory = Memory(self.segment.buffer)
+            if self._failpoint is not None:
+                self._failpoint.watch(self._memory)
             self._writer = self._open_writer()
+            if self._failpoint is not None:
+                self._failpoint.serving(first=not self._card.laid_out)
             self._card = replace(self._card, generation=self._writer.stats()["generation"], laid_out=True)
             place.write_card(self._card)
             listener = _listen(place)
@@ -111,7 +117,7 @@ class _Tenure:
             owner=orders["owner"],
             kind=orders["kind"],
             url=self._place.url,
-            segment=left.segment if left is not None else segments.fresh_name(),
+            segment=left.segment if left is not None else segments.fresh_name(self._place.root),
             size=left.size if left is not None else orders["max_size"],
             generation=left.generation if left is not None else 0,
             laid_out=left is not None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import mmap
 import os
 import secrets
@@ -20,13 +22,25 @@ from typing import Any
 
 from ..errors import AccessDenied, ManagerUnavailable, StoreFull
 
-__all__ = ["Segment", "attach", "attach_writable", "create", "exists", "fresh_name", "unlink"]
+__all__ = [
+    "Segment",
+    "attach",
+    "attach_writable",
+    "create",
+    "exists",
+    "fresh_name",
+    "own_names",
+    "size_of",
+    "unlink",
+    "unlink_unclaimed",
+]
 
 STEP = 4 << 20
 """Bytes asked of the kernel at a time; small enough that a nearly empty store costs little."""
 
 _LINUX = sys.platform == "linux"
 _FOLDER = "/dev/shm"
+_PREFIX = "ptshm_"
 _TRACKER = threading.RLock()
 
 
@@ -89,9 +103,12 @@ class _Untracked(SharedMemory):
         """Do nothing; ``segment.unlink`` does it on purpose."""
 
 
-def fresh_name() -> str:
-    """A name that no block has yet; with the slash that POSIX puts before it, well within macOS's 31 characters."""
-    return "ptshm_" + secrets.token_hex(8)
+def fresh_name(directory: str = "") -> str:
+    """A name that no block has yet; with the slash that POSIX puts before it, well within macOS's 31 characters.
+
+    It tells for which rendezvous directory the block was made, so that whoever cleans up there knows its own.
+    """
+    return _PREFIX + _tag(directory) + secrets.token_hex(6)
 
 
 def create(name: str, size: int) -> Segment:
@@ -115,12 +132,18 @@ def create(name: str, size: int) -> Segment:
 
 
 def attach_writable(name: str) -> Segment:
-    """Map an existing block for its next manager. Raises FileNotFoundError, AccessDenied."""
+    """Map an existing block for its next manager. Raises FileNotFoundError, AccessDenied.
+
+    The block is claimed for as long as it is open: see ``unlink_unclaimed``.
+    """
     if not _LINUX:
         block = _open_untracked(name)
         return _kept_open(name, block)
     descriptor = _open_own(name, os.O_RDWR)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if not os.fstat(descriptor).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the block was removed just now", f"{_FOLDER}/{name}")
         return Segment(name, mmap.mmap(descriptor, 0), descriptor, None)
     except BaseException:
         os.close(descriptor)
@@ -155,6 +178,55 @@ def unlink(name: str) -> None:
             _posixshmem.shm_unlink("/" + name)
 
 
+def unlink_unclaimed(name: str) -> bool:
+    """Remove the block's name unless a living manager has the block open; whether it was removed.
+
+    A manager holds a shared lock on its block, which the kernel drops however the manager ends. Who gets an exclusive
+    one has no manager beside it, and a manager that opens the block meanwhile waits for that lock and then sees that
+    the name is gone. So this is true wherever the manager's rendezvous directory is, and for other containers too.
+    """
+    if not _LINUX:
+        return False
+    try:
+        descriptor = _open_own(name, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlink(name)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def own_names(directory: str | None = None) -> list[str]:
+    """The names of this user's blocks, made for that rendezvous directory or, with None, for any.
+
+    None at all where the system cannot list them.
+    """
+    if not _LINUX:
+        return []
+    prefix = _PREFIX if directory is None else _PREFIX + _tag(directory)
+    found = []
+    with os.scandir(_FOLDER) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                        found.append(entry.name)
+    return sorted(found)
+
+
+def size_of(name: str) -> int:
+    """Bytes of memory that the block takes; 0 where there is none, or the system does not say."""
+    try:
+        return os.lstat(f"{_FOLDER}/{name}").st_blocks * 512
+    except OSError:
+        return 0
+
+
 def exists(name: str) -> bool:
     """Whether a block has this name."""
     if _LINUX:
@@ -164,6 +236,10 @@ def exists(name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _tag(directory: str) -> str:
+    return hashlib.blake2b(os.fsencode(directory), digest_size=4).hexdigest()
 
 
 def _open_own(name: str, access: int) -> int:

@@ -1,0 +1,93 @@
+"""``papertiger-shm serve``: a manager for as long as this command runs, or company for the one that is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from papertiger_shm import AlreadyExists, InvalidRequest, Manager, ManagerUnavailable, connect
+from papertiger_shm.cli.address import store_url
+
+LOOK_SECONDS = 0.5
+"""How often to see whether the store is still there."""
+
+
+def serve(store: str | None, *, max_size: str, as_json: bool) -> int:
+    """Serve until Ctrl-C, SIGTERM or SIGHUP, or until someone stops the store; the exit status."""
+    asked_to_end = _signals()
+    url = store_url(store) or os.environ.get("PAPERTIGER_URL")
+    manager = Manager(None if url is None else _name(url), max_size=max_size)
+    try:
+        manager.start()
+    except AlreadyExists:
+        return _join(manager.url, asked_to_end, as_json)
+    try:
+        _announce({"url": manager.url, "pid": manager.pid, "joined": False}, as_json)
+        while not asked_to_end(LOOK_SECONDS):
+            try:
+                manager.pid  # noqa: B018
+            except InvalidRequest:
+                return _ended(manager)
+    finally:
+        manager.stop()
+    click.echo(f"stopped {manager.url}; its data is gone", err=True)
+    return 0
+
+
+def _join(url: str, asked_to_end: Callable[[float], bool], as_json: bool) -> int:
+    """Stay connected to the manager that runs, which keeps one that was started on demand."""
+    with connect(url) as connection:
+        _announce({"url": url, "pid": connection.stats()["writer_pid"], "joined": True}, as_json)
+        while not asked_to_end(LOOK_SECONDS):
+            try:
+                connection.stats()
+            except ManagerUnavailable:
+                click.echo(f"{url} was joined, and its manager has gone; run this command again to have one", err=True)
+                return 0
+    click.echo(f"left {url}, which its own manager goes on to serve", err=True)
+    return 0
+
+
+def _ended(manager: Manager) -> int:
+    """The writer process ended and was not started again: on purpose, or because it could not be."""
+    try:
+        manager.connect().close()
+    except ManagerUnavailable as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    except InvalidRequest:
+        pass
+    click.echo(f"{manager.url} was stopped; its data is gone", err=True)
+    return 0
+
+
+def _announce(answer: dict[str, Any], as_json: bool) -> None:
+    click.echo(json.dumps(answer) if as_json else answer["url"])
+    does = "already serves it; Ctrl-C leaves it" if answer["joined"] else "serves it; Ctrl-C ends it, data and all"
+    click.echo(f"manager {answer['pid']} {does}", err=True)
+
+
+def _name(url: str) -> str:
+    scheme, _, name = url.partition("://")
+    if scheme.lower() != "shm":
+        raise InvalidRequest(f"serve was asked for {url!r}, and managers serve shm:// only: give a name, or 'shm://ci'")
+    return name
+
+
+def _signals() -> Callable[[float], bool]:
+    """A function that waits so many seconds for a signal to end, and says whether there was one.
+
+    Through a pipe and not by an exception, so that starting and stopping a manager are never cut in half.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return lambda seconds: bool(select.select([heard], [], [], seconds)[0])

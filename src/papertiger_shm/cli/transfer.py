@@ -1,0 +1,99 @@
+"""``papertiger-shm dump`` and ``load``: one table in one namespace, to a file and back. Formats never enter here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from papertiger_shm import Customers, Events, PaperTigerError, Store
+from papertiger_shm.cli.opening import open_store
+
+KNOWN: dict[str, type[Store]] = {known.table_name: known for known in (Events, Customers)}
+
+
+def dump(store: str | None, file: str, *, table: str, namespace: str | None, as_json: bool) -> None:
+    """Write one consistent view of the namespace to the file."""
+    _transfer("dumped", store, file, table=table, indexes=(), namespace=namespace, as_json=as_json)
+
+
+def load(
+    store: str | None, file: str, *, table: str, indexes: Sequence[str], namespace: str | None, as_json: bool
+) -> None:
+    """Insert or replace every item of the file, batch by batch, each all or nothing."""
+    _transfer("loaded", store, file, table=table, indexes=indexes, namespace=namespace, as_json=as_json)
+
+
+def _transfer(
+    done: str,
+    store: str | None,
+    file: str,
+    *,
+    table: str,
+    indexes: Sequence[str],
+    namespace: str | None,
+    as_json: bool,
+) -> None:
+    kind = store_class(table, indexes)
+    with open_store(store) as connection:
+        items = kind(connection, namespace)
+        with _said_plainly(file), _progress(f"{file}") as progress:
+            count = (items.dump if done == "dumped" else items.load)(file, progress=progress)
+        answer = {
+            "url": connection.url,
+            "table": table,
+            "namespace": items.namespace,
+            "file": file,
+            "items": count,
+        }
+    if as_json:
+        click.echo(json.dumps(answer))
+    else:
+        way = "to" if done == "dumped" else "from"
+        click.echo(
+            f"{done} {count:,} items of {table} in namespace {answer['namespace']!r} of {answer['url']} {way} {file}"
+        )
+
+
+def store_class(table: str, indexes: Sequence[str]) -> type[Store]:
+    """The class that declares the table: the package's own, or one made up on the spot."""
+    if table in KNOWN and not indexes:
+        return KNOWN[table]
+    declared = tuple(indexes)
+    try:
+
+        class Table(Store, table=table, resource=table, indexes=declared):
+            """A table that this program knows by name only."""
+
+    except TypeError as error:
+        raise click.UsageError(str(error)) from error
+    return Table
+
+
+@contextlib.contextmanager
+def _said_plainly(file: str) -> Iterator[None]:
+    try:
+        yield
+    except PaperTigerError:
+        raise
+    except OSError as error:
+        raise click.ClickException(
+            f"{file} cannot be read or written ({error.strerror or error}): give the path of a file that can"
+        ) from error
+
+
+@contextlib.contextmanager
+def _progress(text: str) -> Iterator[Callable[[int, int], object] | None]:
+    """A bar that is called with how much is done and how much there is, where there is a terminal to show it on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
