@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _posixsubprocess
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -244,3 +246,24 @@ def test_explicit_seconds_order_everything_whatever_the_order_of_writing(connect
         expected.remove(n)
     assert [item["id"] for item in events] == [f"evt_{n}" for n in expected]
     connection.verify()
+
+
+def test_a_fork_while_the_manager_is_being_restarted(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child must not get the pipe by which the owner learns that the next manager runs."""
+    home, name = (subprocess, "_fork_exec") if hasattr(subprocess, "_fork_exec") else (_posixsubprocess, "fork_exec")
+    real, entered, forked = getattr(home, name), threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        entered.set()
+        forked.wait(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(home, name, slow)
+    seconds: list[float] = []
+    thread = threading.Thread(target=lambda: seconds.append(kill_writer(connection)))
+    thread.start()
+    assert entered.wait(30)
+    with Child(time.sleep, 20):
+        forked.set()
+        thread.join()
+    assert seconds[0] < 10

@@ -77,3 +77,13 @@ def test_memory_stays_bounded(connection: Connection, work: Any, record_property
     record_property("ratio", used / live_peak)
     assert figures["bytes_reserved"] <= figures["bytes_used"] + 2 * STEP
     connection.verify()
+
+
+def test_clears_without_a_pause_leave_nothing_behind(connection: Connection) -> None:
+    """Lazy work has to keep pace where there is never a quiet moment: alive is at any time one namespace."""
+    for turn in range(STEADY_OPERATIONS // 30):
+        events = Events(connection, f"run/{turn}")
+        events.insert_many({"id": f"evt_{n}", "created": 1, "data": "x" * 10_000} for n in range(24))
+        events.clear_namespace(f"run/{turn}")
+    assert connection.stats()["bytes_used"] <= 1.5 * 24 * 10_500 + STEP
+    connection.verify()

@@ -73,6 +73,8 @@ class Catalogue:
         self._anchors: SortedDict[bytes, int] = SortedDict()
         self._moved: dict[bytes, int] = {}  # name -> anchor in the open commit, 0 for dropped
         self._cleared: list[int] = []
+        self.backlog = 0
+        """Records that are to be reclaimed."""
         self._clearing: list[int] = []
         self._retired: dict[int, int] = {}  # tokens that go with the open commit -> anchors of their collections
         self.emptied: set[bytes] = set()
@@ -83,6 +85,7 @@ class Catalogue:
         """Learn of a collection that the segment already has."""
         if kind == CLEARED:
             self._cleared.append(body)
+            self.backlog += self._words[body + CLEARED_COUNT]
         else:
             anchor = anchor_address(COLLECTION, body)
             self._anchors[key_of(self._words, self._memory.raw, anchor)] = anchor
@@ -171,8 +174,8 @@ class Catalogue:
         """Whether cleared collections still hold memory."""
         return bool(self._cleared)
 
-    def reclaim(self, journal_words: int) -> None:
-        """Stage one bounded piece of taking back a cleared collection, so small that it fits the journal.
+    def reclaim(self, journal_words: int, at_most: int = RECLAIM_AT_ONCE) -> None:
+        """Stage one bounded piece of taking back a cleared collection: ``at_most`` records, and what fits the journal.
 
         A single record always does: the commit that put it there was larger.
         """
@@ -180,7 +183,7 @@ class Catalogue:
         words = self._words
         link, count = words[note + CLEARED_NEWEST], words[note + CLEARED_COUNT]
         taken = 0
-        while taken < min(count, RECLAIM_AT_ONCE):
+        while taken < min(count, at_most):
             record = link & ADDRESS_MASK
             # Its slot and block, and of each list at most the count, the slot and the block; as pairs.
             if taken and 2 * (len(self._draft) + 8 + 4 * lists_of(words, record)) > journal_words:
@@ -188,6 +191,7 @@ class Catalogue:
             link = words[record + OLDER]
             self._take_back(record)
             taken += 1
+        self.backlog -= taken
         if bool(link) != (taken < count):
             raise CorruptSegment(f"the note at word {note} counts {count} items to be reclaimed, and leads to others")
         if link:
@@ -271,7 +275,9 @@ class Catalogue:
             else:
                 self._anchors.pop(name, None)
         self._moved.clear()
-        self._cleared += self._clearing
+        for note in self._clearing:
+            self._cleared.append(note)
+            self.backlog += self._words[note + CLEARED_COUNT]
         self._clearing.clear()
         self._retired.clear()
         self.emptied.clear()

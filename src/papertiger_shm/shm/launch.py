@@ -134,15 +134,18 @@ def launch(place: Place, *, kind: str, max_size: int) -> Started:
 def _spawn(name: str, read_end: int, complaints: int, ready: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, *_FLAGS, "-c", _BOOT, "papertiger-shm", "manager", name]
     try:
-        return subprocess.Popen(
-            command,
-            stdin=read_end,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            pass_fds=(ready,),
-            start_new_session=True,
-            cwd="/",
-        )
+        # A fork meanwhile would take along the pipe by which Popen learns that the program runs, and Popen would wait
+        # for that child's end.
+        with _FORKING:
+            return subprocess.Popen(
+                command,
+                stdin=read_end,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                pass_fds=(ready,),
+                start_new_session=True,
+                cwd="/",
+            )
     except OSError as error:
         raise ManagerUnavailable(
             f"a manager cannot be started with the interpreter {sys.executable!r} ({error}): see that sys.executable "

@@ -36,9 +36,6 @@ STALL = 30.0
 BREATH = 0.005
 """Seconds of quiet before lazy work begins: a client in the midst of its work is back sooner than this."""
 
-BUSY_COMMITS = 64
-"""Commits without a moment's quiet after which one piece of lazy work is done all the same."""
-
 LOOK_SECONDS = patience(150e-6)
 """How long the loop looks for the next request after a commit before it goes to sleep."""
 
@@ -85,7 +82,6 @@ class Server:
         self._lost: dict[bytes, float] = dict.fromkeys(writer.clients(), time.monotonic() + GRACE)
         self._batch: list[tuple[Peer, Request]] = []
         self._retries = 0
-        self._commits_since_quiet = 0
         self._lazy = True
         self._last_company = time.monotonic()
         self._next_tick = 0.0
@@ -260,10 +256,6 @@ class Server:
         for (peer, request), outcome in zip(batch, outcomes):
             self._answer(peer, request.number, outcome)
         self._lazy = True
-        self._commits_since_quiet += 1
-        if self._commits_since_quiet >= BUSY_COMMITS:
-            self._commits_since_quiet = 0
-            self._writer.idle()
 
     # --- out ----------------------------------------------------------------------------------------------------
 
@@ -324,7 +316,6 @@ class Server:
 
     def _quiet(self) -> None:
         """One piece of lazy work at a time, for as long as nobody asks for anything."""
-        self._commits_since_quiet = 0
         while self._lazy:
             self._lazy = self._writer.idle()
             if self._selector.select(0):
