@@ -662,6 +662,23 @@ def test_every_request_is_applied_once_while_managers_die(manager: Manager) -> N
     backend.close()
 
 
+def test_requests_that_failed_leave_no_doubt_about_the_next(manager: Manager, backend: ShmBackend) -> None:
+    """A manager remembers nothing of them, and its successor must not take their client for one that was forgotten."""
+    backend.commit([put("a")])
+    other = open_backend(manager.name, start=False, timeout=30)
+    with pytest.raises(AlreadyExists):
+        other.commit([put("a", expect=0)])
+    os.kill(manager.pid, signal.SIGSTOP)
+    before = other._channel._number
+    writer = threading.Thread(target=other.commit, args=([put("b")],))
+    writer.start()
+    eventually(lambda: other._channel._number > before, "the request to be on its way")
+    os.kill(manager.pid, signal.SIGKILL)
+    writer.join()
+    assert backend.collection("t", "ns").get("b") is not None
+    other.close()
+
+
 def test_a_request_sent_again_is_answered_again(manager: Manager, backend: ShmBackend) -> None:
     backend.commit([put("a")])
     client = os.urandom(16)

@@ -95,7 +95,8 @@ class Channel:
                 # A late answer must never be taken for that of a later request.
                 self._hang_up()
                 raise
-            if verb == wire.COMMIT:
+            if verb == wire.COMMIT and answer[1] == wire.OK:
+                # Of a request that failed the manager remembers nothing.
                 self._committed = number
         finally:
             self._lock.release()
