@@ -23,7 +23,7 @@ from . import wire
 from .admission import is_of_our_user, prove_to_manager, set_patience
 from .launch import launch
 from .patience import patience
-from .rendezvous import Place, unavailable
+from .rendezvous import Place, is_running, unavailable
 from .size import parse_size
 
 __all__ = ["Channel"]
@@ -281,9 +281,9 @@ class Channel:
     def _see_to_a_manager(self, waited: float) -> bool:
         """Start a manager on demand, if that is for us to do now; whether one was started, by whomever."""
         card = self._place.card() if self._place.exists() else None
-        if card is not None and card.kind == "owned" and waited < OWNER_SECONDS and _is_alive(card.owner):
+        if card is not None and card.kind == "owned" and waited < OWNER_SECONDS and is_running(card.owner):
             return False
-        if not self._start and (card is None or card.kind != "on-demand" or _is_alive(card.pid)):
+        if not self._start and (card is None or card.kind != "on-demand" or is_running(card.pid)):
             return False
         # Exactly one starts one. Should this lock be lost to a stopping manager's cleaning up, the managers' own lock
         # still lets only one of them live.
@@ -318,16 +318,6 @@ class _Link(socket.socket):
 
     def __del__(self) -> None:
         self.close()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _listens(place: Place) -> bool:

@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass
 
 from . import segment as segments
-from .rendezvous import Card, Place, names, runtime_directory
+from .rendezvous import Card, Place, is_running, names, runtime_directory
 
 __all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_leftovers"]
 
@@ -94,7 +94,7 @@ def remove_leftovers(place: Place) -> bool:
 def _is_dead(place: Place, card: Card | None, mapped: set[str]) -> bool:
     if card is None and not _is_nothing_but_a_store(place):
         return False
-    if card is not None and (card.segment in mapped or (card.kind == "owned" and _is_running(card.owner))):
+    if card is not None and (card.segment in mapped or (card.kind == "owned" and is_running(card.owner))):
         return False
     lock = place.hold("lock", 0)
     if lock is None:
@@ -135,16 +135,3 @@ def _mapped_segments() -> set[str]:
                 with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as maps:
                     found.update(name.decode() for name in _MAPPED.findall(maps.read()))
     return found
-
-
-def _is_running(pid: int) -> bool:
-    """Whether this process is there and has not ended; one that nobody has waited for has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    return True

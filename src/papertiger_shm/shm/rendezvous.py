@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import AccessDenied, InvalidRequest, ManagerUnavailable
 
-__all__ = ["Card", "Place", "fresh_name", "names", "runtime_directory", "valid_name"]
+__all__ = ["Card", "Place", "fresh_name", "is_running", "names", "runtime_directory", "valid_name"]
 
 KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -218,6 +218,19 @@ def valid_name(name: str) -> str:
 def fresh_name() -> str:
     """A name for a store that was given none."""
     return "m-" + secrets.token_hex(6)
+
+
+def is_running(pid: int) -> bool:
+    """Whether this process is there and has not ended; one that nobody has waited for has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    return True
 
 
 def unavailable(place: Place, why: str) -> ManagerUnavailable:
