@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Backend", "Clear", "Collection", "Delete", "Increment", "Operation", "Put"]
+__all__ = ["Backend", "Clear", "ClearNamespace", "Collection", "Delete", "Increment", "Lease", "Operation", "Put"]
 
 
 class Put(NamedTuple):
@@ -45,6 +45,12 @@ class Clear(NamedTuple):
     namespace: str | None
 
 
+class ClearNamespace(NamedTuple):
+    """Remove every item of every table in a namespace and those below it."""
+
+    namespace: str
+
+
 class Increment(NamedTuple):
     """Add ``by`` to the number at the dotted path ``field``; ``indexes`` are the store's indexed paths.
 
@@ -60,7 +66,7 @@ class Increment(NamedTuple):
     indexes: tuple[str, ...]
 
 
-Operation: TypeAlias = Put | Delete | Clear | Increment
+Operation: TypeAlias = Put | Delete | Clear | ClearNamespace | Increment
 """What a backend can be asked to do; each is carried out where the writes are serialised."""
 
 
@@ -103,6 +109,15 @@ class Collection(Protocol):
         """As ``scan``, each payload with its version."""
 
 
+class Lease(Protocol):
+    """Held by one process from its making until ``release()`` or the process's end, however it ends."""
+
+    id: str
+
+    def release(self) -> None:
+        """Give it up; again does nothing."""
+
+
 class Backend(Protocol):
     """One connection to one set of tables. Every method may be called from any thread, and after ``fork``."""
 
@@ -119,6 +134,12 @@ class Backend(Protocol):
 
     def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, number of items) of every collection that holds any."""
+
+    def lease(self) -> Lease:
+        """A new lease of this process. A child made by fork does not hold it."""
+
+    def leased(self, id: str) -> bool:
+        """Whether somebody holds the lease."""
 
     def stats(self) -> dict[str, Any]:
         """Figures of the store and its writer."""

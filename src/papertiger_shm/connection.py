@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from papertiger_shm.backend import ClearNamespace
 from papertiger_shm.errors import InvalidRequest
+from papertiger_shm.namespace import check_namespace
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from papertiger_shm.backend import Backend, Collection, Operation
+    from papertiger_shm.backend import Backend, Collection, Lease, Operation
     from papertiger_shm.shm.leftovers import Leftover
     from papertiger_shm.shm.manager import Manager
     from papertiger_shm.shm.supervisor import ChildSpec
@@ -163,6 +165,25 @@ class Connection:
     def stop_manager(self) -> None:
         """Have the store's manager stop and remove the store, data and all, whoever started it."""
         self._open().stop_manager()
+
+    def clear_namespace(self, namespace: str) -> None:
+        """Delete every item of every table in the namespace and those below it: "a" takes "a/b" along.
+
+        One request, at the same cost however many items there are; inside a transaction it waits for its end.
+        """
+        self.commit((ClearNamespace(check_namespace(namespace)),))
+
+    def lease(self) -> Lease:
+        """A new lease: an id by which others can tell that this process still lives, for as long as it does.
+
+        It ends with ``release()``, or with the process, however that ends; a child made by fork does not hold it.
+        Raises ``ManagerUnavailable`` where there is no store any more.
+        """
+        return self._open().lease()
+
+    def leased(self, id: str) -> bool:
+        """Whether a living process holds the lease with this ``id``. It is looked at anew with each call."""
+        return self._open().leased(id)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

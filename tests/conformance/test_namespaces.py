@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from papertiger_shm import GLOBAL, InvalidRequest, current_namespace, namespace
+from papertiger_shm import GLOBAL, Connection, InvalidRequest, current_namespace, namespace
 
 SPACES = ["global", "a", "a/b", "a/b/c", "ab", "a b", "a.b", "A", "ä", "a0", "b/a", "a-", "x" * 1024]
 
@@ -170,3 +170,23 @@ def test_a_thousand_namespaces(things: Any) -> None:
     assert things.list_namespace("run/500") == []
     things.clear_namespace("run")
     assert things.list_namespace("run/999") == []
+
+
+def test_clearing_a_namespace_of_every_table(connection: Connection, things: Any, others: Any) -> None:
+    stores = [type(things), type(others)]
+    places = ["gw0/a", "gw0/a/child", "gw0/ab", "gw0"]
+    for place in places:
+        for store in stores:
+            store(connection, place).insert({"id": "x", "type": "t"})
+    connection.clear_namespace("gw0/a")
+    for store in stores:
+        assert [place for place in places if len(store(connection, place))] == ["gw0/ab", "gw0"]
+    with connection.transaction():
+        things.__class__(connection, "gw0/new").insert({"id": "y"})
+        connection.clear_namespace("gw0")
+        others.__class__(connection, "gw0/new").insert({"id": "y"})
+    left = [(table, place) for table, place, _ in connection.collections() if place.startswith("gw0")]
+    assert left == [(others.table_name, "gw0/new")]
+    connection.clear_namespace("gw0")
+    with pytest.raises(InvalidRequest, match="the name is empty"):
+        connection.clear_namespace("")

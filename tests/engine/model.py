@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from papertiger_shm.engine import (
     Clear,
+    ClearAcross,
     ClearBelow,
     CollectionReader,
     Delete,
@@ -110,10 +111,15 @@ class Model:
             self.collections.get(operation.collection, {}).pop(operation.key, None)
         elif isinstance(operation, Clear):
             self.collections.pop(operation.collection, None)
-        else:
-            assert isinstance(operation, ClearBelow)
+        elif isinstance(operation, ClearBelow):
             for name in [name for name in self.collections if name.startswith(operation.prefix)]:
                 del self.collections[name]
+        else:
+            assert isinstance(operation, ClearAcross)
+            rests = {name: name.partition(b"\0")[2] for name in self.collections}
+            for name, rest in rests.items():
+                if rest == operation.name or rest.startswith(operation.below):
+                    del self.collections[name]
         self.collections = {name: items for name, items in self.collections.items() if items}
         return None
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from papertiger_shm.engine import (
     Clear,
+    ClearAcross,
     ClearBelow,
     Contended,
     Delete,
@@ -326,6 +327,7 @@ operations = st.one_of(
     transforms,
     st.builds(Clear, names),
     st.builds(ClearBelow, st.sampled_from([b"events\0", b"events\0a/"])),
+    st.sampled_from([ClearAcross(b"a", b"a/"), ClearAcross(b"b", b"b/")]),
 )
 requests = st.lists(operations, min_size=1, max_size=4).map(lambda chosen: Request(None, 0, chosen))
 steps = st.one_of(

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from papertiger_shm.engine import (
     Clear,
+    ClearAcross,
     ClearBelow,
     Delete,
     Memory,
@@ -80,7 +81,7 @@ class Small(RuleBasedStateMachine):
         return Put(name, key, data.draw(created), postings, payload, data.draw(st.sampled_from(versions)))
 
     def draw_operation(self, data: st.DataObject) -> Operation:
-        kind = data.draw(st.sampled_from("ppppppddttcb"))
+        kind = data.draw(st.sampled_from("ppppppddttcba"))
         if kind == "p":
             return self.draw_put(data)
         if kind == "d":
@@ -89,6 +90,8 @@ class Small(RuleBasedStateMachine):
             return Clear(data.draw(names))
         if kind == "b":
             return ClearBelow(data.draw(st.sampled_from([b"events\0a/", b"customers\0", b"nothing\0"])))
+        if kind == "a":
+            return ClearAcross(*data.draw(st.sampled_from([(b"a", b"a/"), (b"a/b", b"a/b/"), (b"nothing", b"no/")])))
         function = data.draw(
             st.builds(lambda at, indexes: Appended(b"+", at, *indexes), st.none() | created, lost_and_gained)
             | st.builds(Refused)

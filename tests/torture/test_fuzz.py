@@ -288,6 +288,7 @@ def a_request(chance: random.Random) -> list[Any]:
         [wire.DELETE, table, key],
         [wire.CLEAR, table],
         [wire.CLEAR_BELOW, b"strange\0a/"],
+        [wire.CLEAR_ACROSS, b"a", b"a/"],
         [wire.INCREMENT, table, key, "n", chance.choice([1, -1, 0.5, 1 << 63]), []],
     ]
     number = chance.randrange(1, 1000)

@@ -8,7 +8,7 @@ nothing of the project but the errors.
 from __future__ import annotations
 
 from .memory import Memory
-from .operations import Clear, ClearBelow, Delete, Operation, Put, Request, Transform, Transformed
+from .operations import Clear, ClearAcross, ClearBelow, Delete, Operation, Put, Request, Transform, Transformed
 from .reader import WEAKLY_ORDERED, Closed, CollectionReader, Contended, Reader
 from .verify import verify
 from .writer import Outcome, Writer, check_header, create
@@ -16,6 +16,7 @@ from .writer import Outcome, Writer, check_header, create
 __all__ = [
     "WEAKLY_ORDERED",
     "Clear",
+    "ClearAcross",
     "ClearBelow",
     "Closed",
     "CollectionReader",

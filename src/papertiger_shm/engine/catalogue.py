@@ -131,6 +131,28 @@ class Catalogue:
         names = set(self._anchors.irange(prefix, prefix + b"\xff")) | self._moved.keys()
         return sorted(name for name in names if name.startswith(prefix) and self.find(name))
 
+    def across(self, name: bytes, below: bytes) -> list[bytes]:
+        """Of every family the collection ``name``, and those whose name in the family starts with ``below``.
+
+        A family is what comes before a name's first NUL. One look-up for each, however many collections there are.
+        """
+        found = []
+        for family in self._families():
+            if self.find(family + name):
+                found.append(family + name)
+            found += self.below(family + below)
+        return found
+
+    def _families(self) -> list[bytes]:
+        """The beginnings of names, each with its NUL; from one to the next by one step in the order of names."""
+        families = {name.partition(b"\0")[0] for name in self._moved}
+        name = next(iter(self._anchors), None)
+        while name is not None:
+            family = name.partition(b"\0")[0]
+            families.add(family)
+            name = next(self._anchors.irange(family + b"\1"), None)
+        return [family + b"\0" for family in sorted(families)]
+
     def sizes(self) -> Iterator[tuple[bytes, int]]:
         """Every collection with the number of its items, as committed."""
         for name, anchor in self._anchors.items():

@@ -43,6 +43,13 @@ class ClearBelow(NamedTuple):
     prefix: bytes
 
 
+class ClearAcross(NamedTuple):
+    """Remove every item of the collections whose name, behind its first NUL, is ``name`` or starts with ``below``."""
+
+    name: bytes
+    below: bytes
+
+
 class Transformed(NamedTuple):
     """What an item becomes. ``created`` None keeps it; ``posting`` is an index key lost and one gained, or None."""
 
@@ -60,7 +67,7 @@ class Transform(NamedTuple):
     function: Callable[[bytes], Transformed]
 
 
-Operation: TypeAlias = "Put | Delete | Clear | ClearBelow | Transform"
+Operation: TypeAlias = "Put | Delete | Clear | ClearBelow | ClearAcross | Transform"
 
 
 class Request(NamedTuple):

@@ -45,7 +45,7 @@ from .layout import (
     SIZE_MASK,
 )
 from .memory import Memory
-from .operations import Clear, Delete, Operation, Put, Request, Transform
+from .operations import Clear, ClearBelow, Delete, Operation, Put, Request, Transform
 from .posting import Postings
 from .session import Sessions
 
@@ -282,7 +282,11 @@ class Writer:
             return self._items.delete(operation)
         if isinstance(operation, Clear):
             return self._catalogue.clear(operation.collection)
-        for name in self._catalogue.below(operation.prefix):
+        if isinstance(operation, ClearBelow):
+            names = self._catalogue.below(operation.prefix)
+        else:
+            names = self._catalogue.across(operation.name, operation.below)
+        for name in names:
             self._catalogue.clear(name)
         return None
 

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backend import Clear, Delete, Increment, Operation, Put
+from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
 from ..engine import Closed, CollectionReader, Contended, Memory, Reader
 from ..errors import InvalidRequest, NotFound
+from . import lease as leases
 from . import segment as segments
 from . import wire
 from .channel import Channel
+from .lease import Lease
 from .rendezvous import Place
 from .segment import Segment
 
@@ -44,6 +46,7 @@ class ShmBackend:
 
     def __init__(self, place: Place, *, start: bool, timeout: float) -> None:
         self.url = place.url
+        self._place = place
         self._timeout = timeout
         self._closed = False
         self._lock = threading.Lock()
@@ -74,6 +77,15 @@ class ShmBackend:
             table, _, namespace = name.decode().partition("\0")
             found.append((table, namespace, items))
         return found
+
+    def lease(self) -> Lease:
+        """A new lease of this process: proof for others that it lives. Raises ManagerUnavailable without a store."""
+        self._channel.ask(wire.PING)
+        return Lease(self._place)
+
+    def leased(self, id: str) -> bool:
+        """Whether somebody holds the lease."""
+        return leases.is_held(self._place, id)
 
     def stats(self) -> dict[str, Any]:
         """Figures of the store and its writer."""
@@ -278,6 +290,10 @@ def _clear(operation: Clear) -> list[list[Any]]:
     ]
 
 
+def _clear_namespace(operation: ClearNamespace) -> list[list[Any]]:
+    return [[wire.CLEAR_ACROSS, operation.namespace.encode(), f"{operation.namespace}/".encode()]]
+
+
 def _increment(operation: Increment) -> list[list[Any]]:
     table, namespace, id, field, by, indexes = operation
     return [[wire.INCREMENT, collection_name(table, namespace), id.encode(), field, by, indexes]]
@@ -287,5 +303,6 @@ _SAID: dict[type, Callable[[Any], list[list[Any]]]] = {
     Put: _put,
     Delete: _delete,
     Clear: _clear,
+    ClearNamespace: _clear_namespace,
     Increment: _increment,
 }

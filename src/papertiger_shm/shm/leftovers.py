@@ -29,7 +29,7 @@ __all__ = ["Leftover", "find_leftovers", "remove_leftover", "remove_leftovers"]
 RESTART_SECONDS = 2.0
 """How long another directory's segment must be nobody's: longer than an owner takes to restart a manager."""
 
-_STORE_FILES = re.compile(r"socket|key|card(\..*)?|log|lock|start")
+_STORE_FILES = re.compile(r"socket|key|card(\..*)?|log|lock|start|lease\..*")
 _MAPPED = re.compile(rb"/dev/shm/(ptshm_[0-9a-f]+)")
 
 

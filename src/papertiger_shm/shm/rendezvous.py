@@ -1,8 +1,8 @@
 """Where managers and clients find each other: a private directory for each user, and one in it for each store.
 
 A store's directory holds ``lock`` (held by the living manager: the proof of life), ``socket``, ``key`` (the
-connection secret), ``card`` (what is running, for whoever finds only remains) and ``log``. What is said over the
-socket never enters here.
+connection secret), ``card`` (what is running, for whoever finds only remains) and ``log``, and a file for each
+lease (held as long as a client lives). What is said over the socket never enters here.
 
 Names may vanish at any time, since a manager removes its directory when it stops. Three rules keep that safe: only
 the holder of the lock removes anything; the lock goes last, so that whoever locks its removed file knows it by the
@@ -154,7 +154,7 @@ class Place:
     def remove(self, lock: FileLock) -> None:
         """Remove every file of the store and give up the lock. A directory that someone has put to use stays."""
         for file in os.listdir(self.directory):
-            if file in _FILES or file.startswith("card.") or file == "start":
+            if file in _FILES or file.startswith(("card.", "lease.")) or file == "start":
                 _remove_file(os.path.join(self.directory, file))
         _remove_file(os.path.join(self.directory, "lock"))
         self.remove_if_empty()

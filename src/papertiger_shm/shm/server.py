@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..engine import Clear, ClearBelow, Delete, Memory, Put, Reader, Request, Transform, Writer, verify
+from ..engine import Clear, ClearAcross, ClearBelow, Delete, Memory, Put, Reader, Request, Transform, Writer, verify
 from ..errors import InvalidRequest, PaperTigerError
 from . import wire
 from .admission import Admission
@@ -359,6 +359,10 @@ def _operation(said: list[Any]) -> Any:
         _, name = said
         if type(name) is bytes:
             return Clear(name) if kind == wire.CLEAR else ClearBelow(name)
+    elif kind == wire.CLEAR_ACROSS:
+        _, name, below = said
+        if type(name) is bytes and type(below) is bytes:
+            return ClearAcross(name, below)
     elif kind == wire.INCREMENT:
         _, collection, key, field, by, indexes = said
         if type(collection) is bytes and type(key) is bytes and type(field) is str and field:

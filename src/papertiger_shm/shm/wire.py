@@ -23,7 +23,7 @@ from ..errors import InvalidRequest, ManagerUnavailable, PaperTigerError
 
 __all__ = ["FrameReader", "WireError", "answer_frames", "error_answer", "frame", "raise_error", "request_frame"]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a message changes its shape; client and manager must agree."""
 
 MAX_FRAME = 64 << 20
@@ -40,7 +40,7 @@ HELLO, COMMIT, READ, COLLECTIONS, STATS, VERIFY, PING, STOP, BYE, RETRIES = rang
 OK, ERROR, PART, LAST = range(4)
 """Statuses."""
 
-PUT, DELETE, CLEAR, CLEAR_BELOW, INCREMENT = range(5)
+PUT, DELETE, CLEAR, CLEAR_BELOW, CLEAR_ACROSS, INCREMENT = range(6)
 """Operations in a COMMIT, each a list that begins with one of these."""
 
 _LENGTH = struct.Struct("!i")
