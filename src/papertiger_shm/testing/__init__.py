@@ -1,0 +1,36 @@
+"""What tests use beside the plugin's fixtures: ``shared_fixture``, and the warning and view that go with it.
+
+The plugin itself is ``papertiger_shm.testing.plugin``, which pytest finds by its entry point. All of this stands on
+the package's public API; no backend, engine or file of the package's is known here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from papertiger_shm.testing.overview import overview
+    from papertiger_shm.testing.run import Run
+    from papertiger_shm.testing.shared_fixture import SharedFixtureWarning, shared_fixture
+
+__all__ = ["Run", "SharedFixtureWarning", "overview", "shared_fixture"]
+
+_HOMES = {
+    "Run": "run",
+    "SharedFixtureWarning": "shared_fixture",
+    "overview": "overview",
+    "shared_fixture": "shared_fixture",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,63 @@
+"""Where a run's store is, and by what name the run is known: said by the options, the environment, or the controller.
+
+Looked up once, when pytest is configured; nothing is connected to here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from papertiger_shm.testing.naming import store_url
+
+__all__ = ["RUN_VARIABLE", "URL_VARIABLE", "Address", "address_of"]
+
+URL_VARIABLE: Final = "PAPERTIGER_URL"
+RUN_VARIABLE: Final = "PAPERTIGER_RUN"
+"""Set by a run for the processes that its tests start; a run within a run knows by it that the URL is not for it."""
+
+_URL: Final = "papertiger_url"
+_RUN: Final = "papertiger_run"
+
+
+@dataclass(frozen=True)
+class Address:
+    """One run, as one of its processes sees it."""
+
+    url: str
+    run_id: str
+    own: bool
+    """Whether the store is the run's own, to be started and removed with it."""
+    in_worker: bool
+    """Whether this is a process that pytest-xdist started."""
+    controlled: bool
+    """Whether the controller has this plugin, and tells of the workers that die."""
+
+    @property
+    def prefix(self) -> str:
+        """What the namespaces of tests begin with: in a store that is not the run's own, other runs may be too."""
+        return "" if self.own else f"{self.run_id}/"
+
+    def handed_over(self) -> dict[str, str]:
+        """For a worker, as plain text."""
+        return {_URL: self.url, _RUN: self.run_id, "papertiger_own": "1" if self.own else ""}
+
+
+def address_of(config: pytest.Config) -> Address:
+    """The address for this process."""
+    given: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if given is not None and _URL in given:
+        return Address(given[_URL], given[_RUN], bool(given["papertiger_own"]), in_worker=True, controlled=True)
+    asked = config.getoption(_URL) or _url_from_environment()
+    run_id = config.getoption(_RUN)
+    if run_id is None:
+        run_id = given["testrunuid"][:12] if given is not None else secrets.token_hex(6)
+    return Address(asked or store_url(run_id), run_id, asked is None, in_worker=given is not None, controlled=False)
+
+
+def _url_from_environment() -> str | None:
+    return None if RUN_VARIABLE in os.environ else os.environ.get(URL_VARIABLE) or None

@@ -1,0 +1,103 @@
+"""The end of a run: what it shared, as figures, what dead workers left behind, and the store itself.
+
+Carried out once, by the process that started the run: the controller of pytest-xdist, or the one process there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from papertiger_shm import Connection, ManagerUnavailable, connect
+from papertiger_shm.testing.address import Address
+from papertiger_shm.testing.orphans import dispose_of_all
+from papertiger_shm.testing.ownership import Holds, Ownership, SharedFixtures
+from papertiger_shm.testing.participant import Participant
+from papertiger_shm.testing.roster import GONE, Members, run_namespace
+
+__all__ = ["Conclusion", "conclude"]
+
+CONTROLLER = "controller"
+
+
+@dataclass
+class Conclusion:
+    """What is to be told of the run."""
+
+    report: dict[str, Any]
+    """As ``--papertiger-report`` writes it."""
+    problems: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """Namespaces that were left to be looked at; the store lives on with them."""
+
+
+def conclude(address: Address) -> Conclusion | None:
+    """Gather, dispose of what nobody will tear down any more, and remove the store; None where there is none."""
+    try:
+        connection = connect(address.url, timeout=30)
+    except ManagerUnavailable:
+        return None
+    with connection:
+        namespace = run_namespace(address.run_id)
+        conclusion = _gathered(connection, namespace, address)
+        if any(record["state"] != "gone" for record in SharedFixtures(connection, namespace)):
+            conclusion.problems += _disposed(connection, address)
+        if conclusion.kept:
+            return conclusion
+        if address.own:
+            connection.stop_manager()
+        else:
+            connection.clear_namespace(namespace)
+    return conclusion
+
+
+def _disposed(connection: Connection, address: Address) -> list[str]:
+    participant = Participant(connection, address.run_id, CONTROLLER, controlled=False)
+    problems = dispose_of_all(Ownership(participant))
+    participant.leave()
+    return problems
+
+
+def _gathered(connection: Connection, namespace: str, address: Address) -> Conclusion:
+    members = sorted(Members(connection, namespace), key=lambda member: member["created"])
+    figures = [member["figures"] for member in members if member.get("figures")]
+    tests = sum(figure.get("tests", 0) for figure in figures)
+    overhead = sum(figure.get("overhead", 0.0) for figure in figures)
+    report = {
+        "run": address.run_id,
+        "url": address.url,
+        "tests": tests,
+        "overhead_seconds_per_test": overhead / tests if tests else 0.0,
+        "workers": [
+            {"worker": member["id"], "state": "left" if member["state"] == GONE else member["state"]}
+            for member in members
+        ],
+        "shared_fixtures": shared_fixture_figures(connection, namespace),
+    }
+    return Conclusion(report, kept=[name for figure in figures for name in figure.get("kept", ())])
+
+
+def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[str, Any]]:
+    """A row for each shared value, oldest first."""
+    holds = Holds(connection, namespace)
+    rows = []
+    for record in sorted(SharedFixtures(connection, namespace), key=lambda record: record["since"]):
+        held = holds.find_by("fixture", record["id"])
+        seconds = record["seconds"] or 0.0
+        waited = sum(hold["waited"] for hold in held)
+        rows.append(
+            {
+                "name": record["name"],
+                "key": record["id"],
+                "outcome": record["error"]["kind"] if record["error"] else record["state"],
+                "owner": record["owner"],
+                "setups": record["setups"],
+                "setup_seconds": seconds,
+                "workers": len(held),
+                "uses": sum(hold["uses"] for hold in held),
+                "waited_seconds": waited,
+                # Each of the other workers would have spent the set-up's time; it waited instead.
+                "saved_seconds": max(0.0, seconds * (len(held) - 1) - waited),
+            }
+        )
+    return rows

@@ -1,0 +1,43 @@
+"""What shared fixtures depend on, as pytest has found it: checked for circles, and not set up where it is not needed.
+
+pytest sets up everything a fixture names before it runs it. For a shared fixture that would be once in every worker,
+while only the one that sets it up needs it. So, once pytest knows what depends on what, it is told to leave that to us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from papertiger_shm.testing.shared_fixture import declaration_of
+
+__all__ = ["make_lazy"]
+
+
+def make_lazy(items: Sequence[pytest.Item]) -> None:
+    """For every shared fixture that these tests use: keep what pytest has to know, and leave the rest to the owner."""
+    seen = set()
+    for item in items:
+        info = getattr(item, "_fixtureinfo", None)
+        if info is not None and id(info) not in seen:
+            seen.add(id(info))
+            if _reduce(info.name2fixturedefs):
+                # pytest sets up each name of the closure for a test; those that nothing asks for now have to go.
+                info.prune_dependency_tree()
+
+
+def _reduce(found: Mapping[str, Sequence[Any]]) -> bool:
+    """Take from the shared fixtures among these what only their owner needs; whether there are any."""
+    shared = [one for definitions in found.values() for one in definitions if declaration_of(one) is not None]
+    for definition in shared:
+        definition.argnames = tuple(name for name in definition.argnames if _concerns_pytest(found.get(name)))
+    return bool(shared)
+
+
+def _concerns_pytest(definitions: Sequence[Any] | None) -> bool:
+    """What has parameters makes several tests of one, and what is shared is had by all: pytest hands both over."""
+    if not definitions:  # request, and what is not there
+        return True
+    return any(one.params is not None or declaration_of(one) is not None for one in definitions)

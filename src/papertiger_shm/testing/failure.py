@@ -1,0 +1,53 @@
+"""How a set-up failed, as data, and the same failure raised in another worker.
+
+pytest's skip, exit and fail are outcomes, not accidents, and stay what they are.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+__all__ = ["described", "raise_again"]
+
+_HERE = str(Path(__file__).parent)
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """Kind, message and traceback text of what a set-up raised."""
+    if isinstance(error, pytest.skip.Exception):
+        return _outcome("skipped", str(error.msg))
+    if isinstance(error, pytest.exit.Exception):
+        return _outcome("exited", str(error.msg), returncode=error.returncode)
+    return _outcome("failed", f"{type(error).__name__}: {error}", text=text_of(error))
+
+
+def _outcome(kind: str, message: str, *, text: str = "", returncode: int | None = None) -> dict[str, Any]:
+    # A message may hold what UTF-8 cannot write, and an item can then not hold it.
+    message, text = (said.encode(errors="backslashreplace").decode() for said in (message, text))
+    return {"kind": kind, "message": message, "text": text, "returncode": returncode}
+
+
+def text_of(error: BaseException) -> str:
+    """The traceback from where the fixture's own code begins."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def raise_again(record: dict[str, Any]) -> NoReturn:
+    """The outcome that the worker had which set the value up, without trying again."""
+    error = record["error"]
+    if error["kind"] == "skipped":
+        pytest.skip(error["message"])
+    if error["kind"] == "exited":
+        pytest.exit(error["message"], error["returncode"])
+    pytest.fail(
+        f"the shared fixture {record['name']!r} failed when {record['owner']} set it up, and is not tried again in "
+        f"this run: {error['message']}\n\n{error['text']}",
+        pytrace=False,
+    )

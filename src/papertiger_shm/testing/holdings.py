@@ -1,0 +1,266 @@
+"""The shared values that one worker has: got for its first test that needs them, let go when its last has run.
+
+Between pytest's fixtures on one side and the run's ownership of values on the other. What a worker does besides never
+enters here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pytest
+
+from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
+from papertiger_shm.testing.failure import described, raise_again
+from papertiger_shm.testing.making import Making, Request
+from papertiger_shm.testing.orphans import dispose
+from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record
+from papertiger_shm.testing.shared_fixture import Call, Declaration, SharedFixtureWarning, declaration_of
+
+__all__ = ["Holdings", "shared_in"]
+
+
+class Worker(Protocol):
+    """What the holdings need of the worker whose they are."""
+
+    def end_tests(self) -> None:
+        """The last test has run; again does nothing."""
+
+    def is_deserted(self) -> bool:
+        """Whether the run is over but for us, so that there is no use in waiting."""
+
+    def show_waiting(self, text: str, seconds: float) -> None:
+        """Called again and again while something is waited for."""
+
+    def waited(self) -> None:
+        """The wait is over."""
+
+
+class Held:
+    """One value that this worker has."""
+
+    def __init__(self, key: str, record: Record, declaration: Declaration, making: Making | None) -> None:
+        self.key = key
+        self.record = record
+        self.declaration = declaration
+        self.making = making
+        self.uses = 0
+        self.waited = 0.0
+        self.frozen: Any = None
+
+
+class Holdings:
+    """The shared values of one worker."""
+
+    def __init__(self, ownership: Ownership, worker: Worker) -> None:
+        self._ownership = ownership
+        self._worker = worker
+        self._held: dict[str, Held] = {}
+        self._given: dict[Any, tuple[Held, Any]] = {}  # fixture definition -> what it gave last, and to which request
+
+    # --- getting ------------------------------------------------------------------------------------------------
+
+    def value(self, call: Call) -> Any:
+        """The value that pytest asks for: got, or set up, if this worker does not have it yet."""
+        key = self._key(call)
+        held = self._held.get(key)
+        if held is None or not self._ownership.is_current(held.record):
+            held = self._get(key, held, call)
+        self._given[call.request._fixturedef] = held, call.request
+        return self._handed_out(held)
+
+    def _get(self, key: str, before: Held | None, call: Call) -> Held:
+        began = time.monotonic()
+        try:
+            record = self._ownership.obtain(key, call.label, call.declaration.disposal, self._show)
+        finally:
+            self._worker.waited()
+        waited = time.monotonic() - began
+        if record["state"] == FAILED:
+            raise_again(record)
+        making = None
+        if record["state"] == SETTING_UP:
+            waited, making = 0.0, Making()
+            record = self._set_up(record, making, call)
+        held = Held(key, record, call.declaration, making)
+        held.waited = waited
+        self._held[key] = held
+        self._ownership.hold(record, uses=0, waited=waited)
+        if before is None:
+            # Not pytest's end of the fixture, which comes with each change of a parameter: that of all tests. What
+            # the set-up needed was asked for before, and so goes after it.
+            call.request.session.addfinalizer(lambda: self._let_go(key))
+        return held
+
+    def _show(self, record: Record, seconds: float) -> None:
+        since = time.time() - record["since"]
+        text = f"the shared fixture {record['name']!r}, {record['state']} by {record['owner']} for {since:.0f} s"
+        self._worker.show_waiting(text, seconds)
+
+    def _set_up(self, record: Record, making: Making, call: Call) -> Record:
+        for owner, stored in self._ownership.orphans(record):
+            problem = dispose(record, owner, stored)
+            if problem is not None:
+                warnings.warn(problem, SharedFixtureWarning, stacklevel=2)
+        began = time.monotonic()
+        try:
+            value = making.run(call.declaration.function, _arguments(call, making))
+            return self._publish(record, call.declaration.packed(value), time.monotonic() - began)
+        except KeyboardInterrupt:
+            self._ownership.give_up(record)
+            making.undo()
+            raise
+        except BaseException as error:
+            self._ownership.fail(record, described(error), time.monotonic() - began)
+            making.undo()
+            raise
+
+    def _publish(self, record: Record, stored: Any, seconds: float) -> Record:
+        try:
+            return self._ownership.publish(record, stored, seconds)
+        except InvalidItem as problem:
+            raise InvalidItem(
+                f"the shared fixture {record['name']!r} gave a value that cannot be shared: {problem}; give plain "
+                "data, or declare it with shared_fixture(serializer='dill')"
+            ) from None
+
+    def _handed_out(self, held: Held) -> Any:
+        if not held.declaration.frozen:
+            return held.declaration.handed_out(self._ownership.value(held.record))
+        if held.frozen is None:
+            held.frozen = (held.declaration.handed_out(self._ownership.value(held.record)),)
+        return held.frozen[0]
+
+    # --- test by test -------------------------------------------------------------------------------------------
+
+    def before_test(self, item: pytest.Item) -> None:
+        """Have pytest, which keeps a session fixture's value, give this test a fresh one."""
+        for definition in shared_in(item):
+            held, request = self._given.get(definition, (None, None))
+            if held is None or not definition.cached_result or definition.cached_result[2] is not None:
+                continue
+            if self._ownership.is_current(held.record):
+                definition.cached_result = (self._handed_out(held), *definition.cached_result[1:])
+            else:
+                # With it goes whatever this worker made from the value; both are made anew where they are needed.
+                definition.finish(request)
+
+    def after_test(self, item: pytest.Item) -> None:
+        """Count the uses, and warn of values whose owner died meanwhile."""
+        for definition in shared_in(item):
+            held, _ = self._given.get(definition, (None, None))
+            if held is None or not definition.cached_result:
+                continue
+            held.uses += 1
+            if not self._ownership.is_current(held.record):
+                owner = held.record["owner"]
+                warnings.warn(
+                    f"the shared fixture {held.record['name']!r} was set up by {owner}, which died while "
+                    f"{item.nodeid} used its value; the next test that needs it sets it up again",
+                    SharedFixtureWarning,
+                    stacklevel=2,
+                )
+
+    # --- letting go ---------------------------------------------------------------------------------------------
+
+    def _let_go(self, key: str) -> None:
+        """This worker's tests have run, and everything in it that was made from the value is gone."""
+        self._worker.end_tests()
+        held = self._held.pop(key)
+        try:
+            if held.making is not None and self._ownership.is_mine(held.record):
+                self._tear_down(held)
+        finally:
+            self._tell(lambda: self._ownership.release(held.record, uses=held.uses, waited=held.waited))
+
+    def _tear_down(self, held: Held) -> None:
+        assert held.making is not None
+        self._tell(lambda: self._wait_until_unneeded(held))
+        self._tell(lambda: self._ownership.begin_tear_down(held.record))
+        try:
+            held.making.undo()
+        finally:
+            self._tell(lambda: self._ownership.end_tear_down(held.record))
+
+    def _wait_until_unneeded(self, held: Held) -> None:
+        began, pause = time.monotonic(), 0.001
+        while (workers := self._ownership.needed_by(held.record)) and not self._worker.is_deserted():
+            text = f"{', '.join(workers)} before tearing down the shared fixture {held.record['name']!r}"
+            self._worker.show_waiting(text, time.monotonic() - began)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+        self._worker.waited()
+
+    def _tell(self, say: Callable[[], object]) -> None:
+        """Say something to the run's store; where that has gone, the run has, and nobody is there to be told."""
+        try:
+            say()
+        except PaperTigerError as problem:
+            if not self._worker.is_deserted():
+                warnings.warn(f"the end of a shared fixture could not be told: {problem}", RuntimeWarning, stacklevel=2)
+
+    # --- which value is meant -----------------------------------------------------------------------------------
+
+    def _key(self, call: Call) -> str:
+        """The same in every worker for the same value: of the fixture, its parameter, and the values it is made of."""
+        request, declaration = call.request, call.declaration
+        definition = request._fixturedef
+        parts = [definition.baseid or "", declaration.identity, definition.argname, _parameter(definition, request)]
+        for name in call.given:
+            held, _ = self._given.get(request._get_active_fixturedef(name), (None, None))
+            if held is not None:
+                parts.append(f"{held.key}/{held.record['setups']}")
+        digest = hashlib.blake2b("\0".join(parts).encode(errors="backslashreplace"), digest_size=12).hexdigest()
+        return f"{declaration.name.encode(errors='backslashreplace')[:60].decode(errors='ignore')}-{digest}"
+
+
+def shared_in(item: pytest.Item) -> list[Any]:
+    """The definitions of all shared fixtures that pytest has found for this test."""
+    found = getattr(item, "_fixtureinfo", None)
+    if found is None:
+        return []
+    return [one for ones in found.name2fixturedefs.values() for one in ones if declaration_of(one) is not None]
+
+
+def _arguments(call: Call, making: Making) -> dict[str, Any]:
+    request, declaration = call.request, call.declaration
+    arguments: dict[str, Any] = {} if call.instance is None else {"self": call.instance}
+    for name in declaration.arguments:
+        if name == "request":
+            arguments[name] = Request(request, making)
+            continue
+        arguments[name] = request.getfixturevalue(name)
+        definition = request._get_active_fixturedef(name)
+        if getattr(definition, "params", None) is not None and declaration_of(definition) is None:
+            raise InvalidRequest(
+                f"the shared fixture {declaration.name!r} depends on the parametrised fixture {name!r}, which pytest "
+                "tears down whenever the parameter changes; make that one a shared_fixture too"
+            )
+    return arguments
+
+
+def _parameter(definition: Any, request: Any) -> str:
+    if not hasattr(request, "param"):
+        return ""
+    index = request.param_index
+    if definition.params is not None and index < len(definition.params) and definition.params[index] is request.param:
+        return f"{index}"
+    return _plain(request.param, definition.argname)
+
+
+def _plain(value: Any, name: str) -> str:
+    """A parameter given by a test itself, as text that is the same in every worker."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_plain(item, name) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_plain(key, name)}:{_plain(item, name)}' for key, item in value.items())}}}"
+    raise InvalidRequest(
+        f"the shared fixture {name!r} is parametrised indirectly with a {type(value).__name__}, which cannot be told "
+        "from others in another worker; use plain data, or the fixture's own params"
+    )

@@ -1,0 +1,69 @@
+"""What goes on in a run, as plain data: its workers, what each does and waits for, and its shared fixtures.
+
+Read from the run's store by whoever is connected to it; nothing is written here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from papertiger_shm import Connection
+from papertiger_shm.testing.ownership import Holds, SharedFixtures
+from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members
+
+__all__ = ["overview"]
+
+
+def overview(connection: Connection) -> list[dict[str, Any]]:
+    """A dict for each run in the store: "run", "workers" and "shared_fixtures", each a list of dicts.
+
+    Of a worker: worker, state ("dead" where its process has gone without a word), test and seconds, namespace and
+    items, waits_for. Of a shared fixture: name, state, owner, seconds, holders.
+    """
+    sizes = connection.collections()
+    runs = sorted({place for table, place, _ in sizes if table == Members.table_name and place.startswith(RUNS + "/")})
+    return [
+        {
+            "run": place.partition("/")[2],
+            "workers": [
+                _worker(connection, member, sizes)
+                for member in sorted(Members(connection, place), key=lambda member: member["id"])
+            ],
+            "shared_fixtures": _fixtures(connection, place),
+        }
+        for place in runs
+    ]
+
+
+def _worker(connection: Connection, member: dict[str, Any], sizes: list[tuple[str, str, int]]) -> dict[str, Any]:
+    state, namespace = member["state"], member["namespace"]
+    if state not in (EXPECTED, GONE) and not connection.leased(member["lease"]):
+        state = "dead"
+    below = None if namespace is None else namespace + "/"
+    return {
+        "worker": member["id"],
+        "state": state,
+        "test": member["test"],
+        "seconds": time.time() - member["since"],
+        "namespace": namespace,
+        "items": 0
+        if below is None
+        else sum(items for _, place, items in sizes if place == namespace or place.startswith(below)),
+        "waits_for": member["waits_for"],
+        "waits_seconds": None if member["waits_since"] is None else time.time() - member["waits_since"],
+    }
+
+
+def _fixtures(connection: Connection, place: str) -> list[dict[str, Any]]:
+    holds = Holds(connection, place)
+    return [
+        {
+            "name": record["name"],
+            "state": record["state"],
+            "owner": record["owner"],
+            "seconds": time.time() - record["since"] if record["seconds"] is None else record["seconds"],
+            "holders": [hold["worker"] for hold in holds.find_by("fixture", record["id"]) if not hold["released"]],
+        }
+        for record in sorted(SharedFixtures(connection, place), key=lambda record: record["since"])
+    ]

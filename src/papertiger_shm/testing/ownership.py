@@ -1,0 +1,260 @@
+"""Who sets up a shared value, who has it, and when it may be torn down: the state of each, in the run's store.
+
+A value goes from SETTING_UP to READY or FAILED, from READY to TEARING_DOWN and GONE. One worker owns it on the way, and
+its lease proves that it lives; where it does not, the next worker that needs the value takes over, in one step that
+only one of them can make. What a value is and how it is made never enters here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from papertiger_shm import AlreadyExists, InvalidRequest, Store
+from papertiger_shm.testing.participant import Participant
+
+__all__ = ["FAILED", "READY", "SETTING_UP", "Holds", "Ownership", "Record", "SharedFixtures", "SharedValues"]
+
+SETTING_UP: Final = "setting up"
+READY: Final = "ready"
+FAILED: Final = "failed"
+TEARING_DOWN: Final = "tearing down"
+GONE: Final = "gone"
+
+SHORTEST_LOOK: Final = 0.001
+LONGEST_LOOK: Final = 0.05
+
+Record = dict[str, Any]
+Reap = dict[str, Any]
+"""How a value is to be disposed of where its owner could not: kept for whoever has to do it."""
+
+
+class SharedFixtures(Store, table="papertiger_shared_fixtures", resource="shared_fixture"):
+    """One item for each shared value: who owns it, in which state it is, and how it came to be."""
+
+
+class SharedValues(Store, table="papertiger_shared_values", resource="shared_value"):
+    """The values themselves, apart from their records, which are read far more often."""
+
+
+class Holds(Store, table="papertiger_shared_holds", resource="shared_hold", indexes=("fixture",)):
+    """One item for each value and worker that has it, with what it made of it."""
+
+
+class Ownership:
+    """The shared values of one run, for one worker of it."""
+
+    def __init__(self, participant: Participant) -> None:
+        self._me = participant
+        namespace = participant.namespace
+        self.records = SharedFixtures(participant.connection, namespace)
+        self.values = SharedValues(participant.connection, namespace)
+        self.holds = Holds(participant.connection, namespace)
+        self._setting_up: list[str] = []
+
+    # --- getting a value ----------------------------------------------------------------------------------------
+
+    def obtain(self, key: str, name: str, reap: Reap | None, waiting: Callable[[Record, float], None]) -> Record:
+        """The record of a value that is READY, FAILED, or, SETTING_UP, ours to set up.
+
+        Waits while another worker is at it, however long that takes; ``waiting`` is called with the record and the
+        seconds so far. Raises InvalidRequest for values that wait for each other in a circle.
+        """
+        if key in self._setting_up:
+            raise InvalidRequest(circle(self._names([*self._setting_up[self._setting_up.index(key) :], key])))
+        began, pause = time.monotonic(), SHORTEST_LOOK
+        while True:
+            record = self._step(key, name, reap)
+            if record["state"] in (READY, FAILED) or record["lease"] == self._me.lease_id:
+                break
+            self._wait_for(key)
+            waiting(record, time.monotonic() - began)
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_LOOK)
+        self._wait_for(None)
+        if record["state"] == SETTING_UP:
+            self._setting_up.append(key)
+        return record
+
+    def _step(self, key: str, name: str, reap: Reap | None) -> Record:
+        """The record as it is, or as ours, if it is there for the taking."""
+        record = self.records.get(key, None)
+        if record is None:
+            try:
+                return self.records.insert_new(self._first(key, name, reap))
+            except AlreadyExists:
+                return self.records.get(key)
+        if not self._can_be_taken(record):
+            return record
+        try:
+            return self.records.modify(key, self._take)
+        except _Untakable as seen:
+            return seen.record
+
+    def _first(self, key: str, name: str, reap: Reap | None) -> Record:
+        return {
+            "id": key,
+            "name": name,
+            "state": SETTING_UP,
+            "owner": self._me.worker,
+            "lease": self._me.lease_id,
+            "setups": 1,
+            "since": time.time(),
+            "seconds": None,
+            "error": None,
+            "reap": reap,
+            "orphans": [],
+            "waits_for": None,
+        }
+
+    def _can_be_taken(self, record: Record) -> bool:
+        if record["state"] == FAILED:
+            return False
+        return record["state"] == GONE or not self._me.alive(record["lease"])
+
+    def _take(self, record: Record) -> Record:
+        """The record with us as its owner. A value that its owner did not tear down is an orphan from then on."""
+        if not self._can_be_taken(record):
+            raise _Untakable(record)
+        if record["state"] in (READY, TEARING_DOWN):
+            record["orphans"].append([record["owner"], self._value_id(record)])
+        first = self._first(record["id"], record["name"], record["reap"])
+        return {**first, "setups": record["setups"] + 1, "orphans": record["orphans"]}
+
+    def _wait_for(self, key: str | None) -> None:
+        """Say what the set-up at hand waits for, so that a circle across workers is seen by the one who closes it."""
+        if not self._setting_up:
+            return
+        mine = self._setting_up[-1]
+        if self.records.get(mine)["waits_for"] != key:
+            self.records.modify(mine, lambda record: {**record, "waits_for": key})
+        chain = [mine]
+        while key is not None and key not in chain:
+            chain.append(key)
+            record = self.records.get(key, None)
+            key = record["waits_for"] if record is not None and record["state"] == SETTING_UP else None
+        if key is not None and key == mine:
+            raise InvalidRequest(circle(self._names([*chain, mine])))
+
+    def _names(self, keys: list[str]) -> list[str]:
+        return [self.records.get(key)["name"] for key in keys]
+
+    # --- setting up ---------------------------------------------------------------------------------------------
+
+    def orphans(self, record: Record) -> Iterator[tuple[str, Any]]:
+        """(owner, stored value) of each value that a dead owner did not tear down; each is forgotten once handled."""
+        for owner, value_id in record["orphans"]:
+            stored = self.values.get(value_id, None)
+            if stored is not None:
+                yield owner, stored["value"]
+            left = [pair for pair in self.records.get(record["id"])["orphans"] if pair[1] != value_id]
+            with self._me.connection.transaction():
+                self.values.delete(value_id)
+                self._change(record["id"], orphans=left)
+
+    def publish(self, record: Record, value: Any, seconds: float) -> Record:
+        """The value is there: whoever needs it may have it. Raises InvalidItem for what cannot be stored."""
+        changed = {**self.records.get(record["id"]), "state": READY, "seconds": seconds, "waits_for": None}
+        with self._me.connection.transaction():
+            self.values.insert({"id": self._value_id(record), "value": value})
+            self.records.update(changed)
+        self._setting_up.remove(record["id"])
+        return changed
+
+    def fail(self, record: Record, error: dict[str, Any], seconds: float) -> Record:
+        """It could not be set up: everybody who needs it meets the same error, and nobody tries again."""
+        self._setting_up.remove(record["id"])
+        return self._change(record["id"], state=FAILED, error=error, seconds=seconds, waits_for=None)
+
+    def give_up(self, record: Record) -> None:
+        """The set-up was interrupted, which says nothing of it: the next who needs it may try."""
+        self._setting_up.remove(record["id"])
+        self._change(record["id"], state=GONE, waits_for=None)
+
+    # --- having it ----------------------------------------------------------------------------------------------
+
+    def value(self, record: Record) -> Any:
+        """What was published, as a fresh object. Raises NotFound once it has been torn down."""
+        return self.values.get(self._value_id(record))["value"]
+
+    def hold(self, record: Record, **figures: Any) -> None:
+        """Say that this worker has the value."""
+        self.holds.update(self._hold(record, released=False, figures=figures))
+
+    def release(self, record: Record, **figures: Any) -> None:
+        """Say that this worker has no more use for it, and what use it made of it."""
+        self.holds.update(self._hold(record, released=True, figures=figures))
+
+    def _hold(self, record: Record, *, released: bool, figures: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": f"{record['id']}/{self._me.worker}",
+            "fixture": record["id"],
+            "worker": self._me.worker,
+            "lease": self._me.lease_id,
+            "released": released,
+            **figures,
+        }
+
+    def is_mine(self, record: Record) -> bool:
+        """Whether it is for us to tear it down."""
+        return bool(record["lease"] == self._me.lease_id and record["state"] == READY)
+
+    def is_current(self, record: Record) -> bool:
+        """Whether the value's owner still lives."""
+        return bool(record["lease"] == self._me.lease_id or self._me.alive(record["lease"]))
+
+    # --- letting it go ------------------------------------------------------------------------------------------
+
+    def needed_by(self, record: Record) -> list[str]:
+        """The other workers that have the value, or may need it yet."""
+        holders = [
+            hold["worker"]
+            for hold in self.holds.find_by("fixture", record["id"])
+            if not hold["released"] and hold["worker"] != self._me.worker and self._me.alive(hold["lease"])
+        ]
+        return [*dict.fromkeys([*holders, *self._me.roster.may_run_tests(besides=self._me.worker)])]
+
+    def begin_tear_down(self, record: Record) -> None:
+        """From now on nobody gets this value; who needs one waits, and sets it up anew."""
+        self._change(record["id"], state=TEARING_DOWN)
+
+    def end_tear_down(self, record: Record) -> None:
+        """It is gone."""
+        with self._me.connection.transaction():
+            self.values.delete(self._value_id(record))
+            self._change(record["id"], state=GONE)
+
+    def adopt_orphans(self) -> Iterator[Record]:
+        """Take over, one after the other, each value whose owner died and that nobody has needed since."""
+        for record in [*self.records]:
+            left_behind = record["orphans"] or record["state"] in (READY, TEARING_DOWN)
+            if left_behind and not self._me.alive(record["lease"]):
+                try:
+                    yield self.records.modify(record["id"], self._take)
+                except _Untakable:
+                    continue
+                self._change(record["id"], state=GONE)
+
+    def _change(self, key: str, **changes: Any) -> Record:
+        # Only the owner writes to a record, and it is alive to do so: nobody else's change can be lost.
+        return self.records.update({**self.records.get(key), **changes})
+
+    def _value_id(self, record: Record) -> str:
+        return f"{record['id']}/{record['setups']}"
+
+
+class _Untakable(Exception):
+    """Somebody was quicker."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
+
+
+def circle(names: list[str]) -> str:
+    """The sentence for shared fixtures that need each other."""
+    return (
+        f"the shared fixtures need each other in a circle: {' -> '.join(names)}; let one of them get along "
+        "without the next"
+    )

@@ -1,0 +1,107 @@
+"""This process as a part of a run of tests: its connection, its lease, and its entry in the roster.
+
+What pytest calls, and what is shared, never enters here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from papertiger_shm import Connection
+from papertiger_shm.testing.roster import ENDING, GONE, RUNNING, Roster, expected, run_namespace
+
+if TYPE_CHECKING:
+    from papertiger_shm.backend import Lease
+
+__all__ = ["Participant"]
+
+
+class Participant:
+    """One worker's part in a run. ``controlled``: an xdist controller tells of the workers that die."""
+
+    def __init__(self, connection: Connection, run_id: str, worker: str, *, controlled: bool) -> None:
+        self.connection = connection
+        self.run_id = run_id
+        self.namespace = run_namespace(run_id)
+        self.worker = worker
+        self.roster = Roster(connection, self.namespace)
+        self._leases: dict[int, Lease] = {}
+        self._entry = {**expected(worker, replaces=None), "state": RUNNING, "controlled": controlled}
+        self._entry["lease"] = self.lease_id
+        self._write()
+
+    @property
+    def lease_id(self) -> str:
+        """By which others tell that this process lives; another one in a child made by fork."""
+        lease = self._leases.get(os.getpid())
+        if lease is None:
+            lease = self._leases[os.getpid()] = self.connection.lease()
+        return lease.id
+
+    def alive(self, lease_id: str) -> bool:
+        """Whether the process that holds this lease lives."""
+        return self.connection.leased(lease_id)
+
+    def others(self) -> int:
+        """How many other workers of the run may still run tests."""
+        return len(self.roster.may_run_tests(besides=self.worker))
+
+    def busy_others(self) -> list[str]:
+        """The other workers that are running a test just now."""
+        return [
+            member["id"]
+            for member in self.roster.members
+            if member["id"] != self.worker and member["test"] is not None and self.alive(member["lease"])
+        ]
+
+    # --- what this worker says of itself ------------------------------------------------------------------------
+
+    def begin_test(self, nodeid: str, namespace: str) -> None:
+        """Say which test runs here from now on."""
+        self._entry.update(test=nodeid, namespace=namespace, since=time.time())
+        self._write()
+
+    def end_test(self, *, clear: str | None) -> None:
+        """Say that none does, and clear a namespace with the same request."""
+        self._entry.update(test=None, namespace=None, since=time.time())
+        with self.connection.transaction():
+            if clear is not None:
+                self.connection.clear_namespace(clear)
+            self._write()
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Say what this worker waits for, as long as it does."""
+        before = self._entry["waits_for"]
+        self.wait_for(text)
+        try:
+            yield
+        finally:
+            self.wait_for(before)
+
+    def wait_for(self, text: str | None) -> None:
+        """Say what this worker waits for from now on; None for nothing."""
+        self._entry.update(waits_for=text, waits_since=None if text is None else time.time())
+        self._write()
+
+    def end(self) -> None:
+        """Say that this worker runs no more tests; again does nothing."""
+        if self._entry["state"] == RUNNING:
+            self._entry.update(state=ENDING, since=time.time())
+            self._write()
+
+    def leave(self, **figures: Any) -> None:
+        """Say goodbye, with this worker's figures for the report."""
+        self._entry.update(state=GONE, since=time.time(), figures=figures)
+        self._write()
+        lease = self._leases.pop(os.getpid(), None)
+        if lease is not None:
+            lease.release()
+
+    def _write(self) -> None:
+        if os.getpid() in self._leases:  # a forked child is no worker, and says nothing in its parent's name
+            self.roster.members.update(self._entry)

@@ -1,0 +1,110 @@
+"""The roster: which workers a run has, whether they live, and what each is doing. Kept in the run's store.
+
+Each worker writes its own entry; the xdist controller writes those of workers that are to come, and of those that
+died. Whether a worker lives is not written anywhere: its lease says so. What workers share never enters here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from papertiger_shm import Connection, Store
+
+__all__ = ["DEAD", "ENDING", "EXPECTED", "GONE", "RUNNING", "Members", "Roster", "run_namespace"]
+
+EXPECTED: Final = "expected"
+"""The controller is starting it."""
+RUNNING: Final = "running"
+"""It may run any test yet, and need anything."""
+ENDING: Final = "ending"
+"""It has run its last test, and keeps only what it has."""
+GONE: Final = "gone"
+"""It has left, with nothing more to do."""
+DEAD: Final = "dead"
+"""It died, and the controller has seen to its replacement."""
+
+REPLACEMENT_SECONDS: Final = 30.0
+"""How long a replacement is waited for that the controller foresaw and did not start."""
+
+RUNS: Final = "papertiger-run"
+"""The namespace below which each run has its own tables."""
+
+
+def run_namespace(run_id: str) -> str:
+    """Where the tables of the run itself are, away from those of any test."""
+    return f"{RUNS}/{run_id}"
+
+
+class Members(Store, table="papertiger_members", resource="member"):
+    """One item for each worker: id, state, lease, test, since, namespace, waits_for, waits_since and its figures."""
+
+
+class Roster:
+    """The workers of one run, as anybody reads them who is connected to its store."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self.members = Members(connection, namespace)
+        self._connection = connection
+
+    def may_run_tests(self, *, besides: str = "") -> list[str]:
+        """The workers that may run a test yet, ``besides`` one: living ones, and those that are being replaced."""
+        return [member["id"] for member in self.members if member["id"] != besides and self._may_run(member)]
+
+    def _may_run(self, member: dict[str, Any]) -> bool:
+        if member["state"] == RUNNING:
+            # One that died is replaced unless the controller says otherwise; without a controller nobody will say.
+            return self._connection.leased(member["lease"]) or member["controlled"]
+        if member["state"] == EXPECTED:
+            return member["replaces"] is None or time.time() - member["since"] < REPLACEMENT_SECONDS
+        return False
+
+    # --- for the controller -------------------------------------------------------------------------------------
+
+    def expect(self, worker: str) -> None:
+        """A worker is being started; one that was foreseen, if any, is this one."""
+        with self._connection.transaction():
+            for member in self.members:
+                if member["state"] == EXPECTED and member["replaces"] is not None:
+                    self.members.delete(member["id"])
+                    break
+            self.members.insert(expected(worker, replaces=None))
+
+    def settle(self, worker: str, *, replaced: bool) -> None:
+        """A worker is known to be dead; ``replaced``: another one is going to be started in its place."""
+        with self._connection.transaction():
+            member = self.members.get(worker, None)
+            if member is not None and member["state"] != GONE:
+                self.members.update({**member, "state": DEAD})
+                if replaced:
+                    self.members.insert(expected(f"after {worker}", replaces=worker))
+
+    def close(self) -> None:
+        """No worker will be started any more."""
+        self._settle_all(member for member in self.members if not self._lives(member))
+
+    def _settle_all(self, members: Iterable[dict[str, Any]]) -> None:
+        with self._connection.transaction():
+            for member in members:
+                if member["state"] != GONE:
+                    self.members.update({**member, "state": DEAD})
+
+    def _lives(self, member: dict[str, Any]) -> bool:
+        return member["lease"] is not None and self._connection.leased(member["lease"])
+
+
+def expected(worker: str, *, replaces: str | None) -> dict[str, Any]:
+    """The entry of a worker that has not come yet."""
+    return {
+        "id": worker,
+        "state": EXPECTED,
+        "lease": None,
+        "controlled": True,
+        "replaces": replaces,
+        "since": time.time(),
+        "test": None,
+        "namespace": None,
+        "waits_for": None,
+        "waits_since": None,
+    }
