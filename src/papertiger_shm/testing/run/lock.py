@@ -1,0 +1,175 @@
+"""Locks among the workers of a run, which go on when their holder is killed.
+
+A lock that is held is an item that says by whom; one that is free is none. How it is waited, and how a process is
+known to live, never enters here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, NotFound, PaperTigerError, Store
+from papertiger_shm.testing.run.names import checked_name, id_of
+from papertiger_shm.testing.run.patience import Patience, seconds
+from papertiger_shm.testing.run.thread import this_thread
+from papertiger_shm.testing.run.versions import settle, take
+
+if TYPE_CHECKING:
+    from papertiger_shm.testing.participant import Participant
+
+__all__ = ["Lock", "Locks"]
+
+
+class Locks(Store, table="papertiger_locks", resource="lock"):
+    """``worker``, ``lease`` and ``thread`` of the holder, who has held it since ``created``."""
+
+
+class Lock:
+    """Held by one thread of one process of the run at a time; a context manager, which waits as long as it takes.
+
+    A holder that dies, by whatever signal, holds it no more. Not re-entrant. Who waits longest need not be next.
+    """
+
+    def __init__(self, connection: Connection, participant: Participant, name: str) -> None:
+        self.name = checked_name("lock", name)
+        self._id = id_of(self.name)
+        self._participant = participant
+        self._locks = Locks(connection, participant.namespace)
+        self._acquired_by: int | None = None
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        """Hold it, waiting at most ``timeout`` seconds (0: only look; None: as long as it takes); else False.
+
+        Raises ``InvalidRequest`` where this thread holds it already. Whatever else it raises, it is not held.
+        """
+        longest = seconds("acquire", timeout)
+        self._refuse_what_is_held()
+        try:
+            return self._acquire(longest)
+        except BaseException:
+            self._give_back()
+            raise
+
+    def release(self) -> None:
+        """Let go of it: what this thread has acquired, or any thread through this very object.
+
+        Raises ``InvalidRequest`` where it is held by nobody, or by others; then it stays so.
+        """
+        try:
+            released = take(self._locks, self._id, self._is_ours)
+        except BaseException:
+            self._give_back()
+            raise
+        if released is None:
+            holder = self.holder
+            state = "nobody holds it" if holder is None else f"{holder} holds it"
+            raise InvalidRequest(
+                f"release: lock {self.name!r} is not held by this thread, {state}; release it once for each acquire()"
+            )
+
+    @property
+    def holder(self) -> str | None:
+        """The name of the worker that holds it now, or None."""
+        item = self._locks.get(self._id, None)
+        if item is None or not self._participant.alive(item["lease"]):
+            return None
+        worker: str = item["worker"]
+        return worker
+
+    @property
+    def locked(self) -> bool:
+        """Whether anybody alive holds it now."""
+        return self.holder is not None
+
+    def _acquire(self, longest: float) -> bool:
+        thread = this_thread()
+        claim = {
+            "id": self._id,
+            "name": self.name,
+            "worker": self._participant.worker,
+            "lease": self._participant.lease_id,
+            "thread": thread,
+        }
+        with Patience(self._participant, longest) as patience:
+            while True:
+                held = self._locks.get(self._id, None)
+                if held is None:
+                    acquired = self._insert(claim)
+                elif patience.is_time_to_inspect() and not self._participant.alive(held["lease"]):
+                    acquired = self._replace(held["lease"], claim)
+                elif patience.pause(f"lock {self.name}, held by {held['worker']}"):
+                    continue
+                else:
+                    return False
+                if acquired:
+                    self._acquired_by = thread
+                    return True
+
+    def _insert(self, claim: dict[str, Any]) -> bool:
+        try:
+            self._locks.insert_new(claim)
+        except AlreadyExists:
+            return False
+        return True
+
+    def _replace(self, dead: str, claim: dict[str, Any]) -> bool:
+        """Take the place of a dead holder; of those who try exactly one succeeds."""
+
+        def replace(held: dict[str, Any]) -> dict[str, Any]:
+            if held["lease"] != dead:
+                raise Conflict(f"lock {self.name!r} has another holder by now")
+            return claim
+
+        try:
+            self._locks.modify(self._id, replace)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    def _is_ours(self, held: dict[str, Any]) -> bool:
+        return self._is_of(held, this_thread(), self._acquired_by)
+
+    def _refuse_what_is_held(self) -> None:
+        held = self._locks.get(self._id, None)
+        if held is not None and self._is_this_threads(held):
+            raise InvalidRequest(
+                f"acquire: this thread holds lock {self.name!r} already, and would wait for itself; "
+                "release it first, or use another name for what is inside"
+            )
+
+    def _give_back(self) -> None:
+        """After an interruption, at whatever moment: hold nothing."""
+        with contextlib.suppress(PaperTigerError):  # what interrupted is what the caller has to know
+            settle(self._locks)
+            take(self._locks, self._id, self._is_this_threads)
+
+    def _is_this_threads(self, held: dict[str, Any]) -> bool:
+        return self._is_of(held, this_thread())
+
+    def _is_of(self, held: dict[str, Any], *threads: int | None) -> bool:
+        return held["lease"] == self._participant.lease_id and held["thread"] in threads
+
+    def __enter__(self) -> Lock:
+        self._refuse_what_is_held()
+        # Not acquire(): an interruption may come when that has returned, and then nobody would release it.
+        try:
+            self._acquire(math.inf)
+            return self
+        except BaseException:
+            self._give_back()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self._give_back()  # an error about the lock would hide the one that ends the block
+
+    def __repr__(self) -> str:
+        holder = self.holder
+        return f"<lock {self.name!r} {'free' if holder is None else f'held by {holder}'}>"

@@ -1,0 +1,1 @@
+"""Tests of what the package brings for other people's tests."""
