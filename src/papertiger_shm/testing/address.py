@@ -14,8 +14,9 @@ import pytest
 
 from papertiger_shm.testing.naming import store_url
 
-__all__ = ["RUN_VARIABLE", "URL_VARIABLE", "Address", "address_of"]
+__all__ = ["NAMESPACE_VARIABLE", "RUN_VARIABLE", "URL_VARIABLE", "Address", "address_of"]
 
+NAMESPACE_VARIABLE: Final = "PAPERTIGER_NAMESPACE"
 URL_VARIABLE: Final = "PAPERTIGER_URL"
 RUN_VARIABLE: Final = "PAPERTIGER_RUN"
 """Set by a run for the processes that its tests start; a run within a run knows by it that the URL is not for it."""

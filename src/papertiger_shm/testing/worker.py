@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from papertiger_shm.errors import PaperTigerError
-from papertiger_shm.namespace import NAMESPACE_VARIABLE
-from papertiger_shm.testing.address import RUN_VARIABLE, URL_VARIABLE, Address
+from papertiger_shm.testing.address import NAMESPACE_VARIABLE, RUN_VARIABLE, URL_VARIABLE, Address
 from papertiger_shm.testing.naming import namespace_of
 
 if TYPE_CHECKING:
