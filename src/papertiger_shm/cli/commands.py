@@ -62,6 +62,22 @@ def stats(store: str | None, as_json: bool) -> None:
 
 @papertiger_shm.command()
 @STORE
+@click.option("--run", is_flag=True, required=True, help="The workers of a run of tests, and what they share.")
+@JSON
+def top(store: str | None, run: bool, as_json: bool) -> None:
+    """Show what goes on in a store just now.
+
+    Of each pytest worker: its test, for how long, its namespace and the items in it, and what it waits for. Of each
+    shared fixture: who owns it, and who has it. NAME|URL is the store's name or URL, as the run's $PAPERTIGER_URL;
+    without it, that variable.
+    """
+    from papertiger_shm.cli.top import show
+
+    show(store, as_json=as_json)
+
+
+@papertiger_shm.command()
+@STORE
 @JSON
 @click.pass_context
 def check(ctx: click.Context, store: str | None, as_json: bool) -> None:

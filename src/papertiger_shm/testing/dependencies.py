@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from papertiger_shm.testing.ownership import circle_sentence
 from papertiger_shm.testing.shared_fixture import declaration_of
 
-__all__ = ["make_lazy"]
+__all__ = ["make_lazy", "refuse_circles"]
 
 
 def make_lazy(items: Sequence[pytest.Item]) -> None:
@@ -26,6 +27,34 @@ def make_lazy(items: Sequence[pytest.Item]) -> None:
             if _reduce(info.name2fixturedefs):
                 # pytest sets up each name of the closure for a test; those that nothing asks for now have to go.
                 info.prune_dependency_tree()
+
+
+def refuse_circles(item: pytest.Item) -> None:
+    """Fail the test if shared fixtures that it uses need each other; pytest would name one of them only."""
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return
+    done: set[str] = set()
+    for name in info.initialnames:
+        circle = _circle(name, info.name2fixturedefs, [], done)
+        if circle:
+            pytest.fail(circle_sentence(circle), pytrace=False)
+
+
+def _circle(name: str, found: Mapping[str, Sequence[Any]], path: list[str], done: set[str]) -> list[str]:
+    """The names of a circle of shared fixtures that ``name`` leads to; empty where there is none."""
+    if name in path:
+        return [*path[path.index(name) :], name]
+    declaration = declaration_of(found[name][-1]) if found.get(name) else None
+    if declaration is None or name in done:
+        return []
+    done.add(name)
+    for needed in declaration.arguments:
+        # A fixture that overrides another of its name gets that one.
+        circle = _circle(needed, found, [*path, name], done) if needed != name else []
+        if circle:
+            return circle
+    return []
 
 
 def _reduce(found: Mapping[str, Sequence[Any]]) -> bool:

@@ -66,6 +66,7 @@ class Holdings:
 
     def value(self, call: Call) -> Any:
         """The value that pytest asks for: got, or set up, if this worker does not have it yet."""
+        __tracebackhide__ = True
         key = self._key(call)
         held = self._held.get(key)
         if held is None or not self._ownership.is_current(held.record):
@@ -74,6 +75,7 @@ class Holdings:
         return self._handed_out(held)
 
     def _get(self, key: str, before: Held | None, call: Call) -> Held:
+        __tracebackhide__ = True
         began = time.monotonic()
         try:
             record = self._ownership.obtain(key, call.label, call.declaration.disposal, self._show)
@@ -102,6 +104,7 @@ class Holdings:
         self._worker.show_waiting(text, seconds)
 
     def _set_up(self, record: Record, making: Making, call: Call) -> Record:
+        __tracebackhide__ = True
         for owner, stored in self._ownership.orphans(record):
             problem = dispose(record, owner, stored)
             if problem is not None:
@@ -109,7 +112,8 @@ class Holdings:
         began = time.monotonic()
         try:
             value = making.run(call.declaration.function, _arguments(call, making))
-            return self._publish(record, call.declaration.packed(value), time.monotonic() - began)
+            stored = call.declaration.packed(value)
+            return self._publish(record, stored, making, time.monotonic() - began)
         except KeyboardInterrupt:
             self._ownership.give_up(record)
             making.undo()
@@ -119,9 +123,10 @@ class Holdings:
             making.undo()
             raise
 
-    def _publish(self, record: Record, stored: Any, seconds: float) -> Record:
+    def _publish(self, record: Record, stored: Any, making: Making, seconds: float) -> Record:
+        __tracebackhide__ = True
         try:
-            return self._ownership.publish(record, stored, seconds)
+            return self._ownership.publish(record, stored, seconds, to_undo=making.has_to_undo)
         except InvalidItem as problem:
             raise InvalidItem(
                 f"the shared fixture {record['name']!r} gave a value that cannot be shared: {problem}; give plain "

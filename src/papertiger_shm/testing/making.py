@@ -24,6 +24,7 @@ class Making:
 
     def run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What the function returns or yields."""
+        __tracebackhide__ = True
         if inspect.iscoroutinefunction(function):
             return self._loop().run(function(**arguments))
         if inspect.isasyncgenfunction(function):
@@ -31,6 +32,11 @@ class Making:
         if inspect.isgeneratorfunction(function):
             return self._first_of(function(**arguments))
         return function(**arguments)
+
+    @property
+    def has_to_undo(self) -> bool:
+        """Whether there is anything to tear down."""
+        return bool(self._undo)
 
     def add(self, finalizer: Callable[[], object]) -> None:
         """Have it called by ``undo``."""

@@ -14,7 +14,17 @@ from typing import Any, Final
 from papertiger_shm import AlreadyExists, InvalidRequest, Store
 from papertiger_shm.testing.participant import Participant
 
-__all__ = ["FAILED", "READY", "SETTING_UP", "Holds", "Ownership", "Record", "SharedFixtures", "SharedValues"]
+__all__ = [
+    "FAILED",
+    "READY",
+    "SETTING_UP",
+    "Holds",
+    "Ownership",
+    "Record",
+    "SharedFixtures",
+    "SharedValues",
+    "circle_sentence",
+]
 
 SETTING_UP: Final = "setting up"
 READY: Final = "ready"
@@ -62,7 +72,7 @@ class Ownership:
         seconds so far. Raises InvalidRequest for values that wait for each other in a circle.
         """
         if key in self._setting_up:
-            raise InvalidRequest(circle(self._names([*self._setting_up[self._setting_up.index(key) :], key])))
+            raise InvalidRequest(circle_sentence(self._names([*self._setting_up[self._setting_up.index(key) :], key])))
         began, pause = time.monotonic(), SHORTEST_LOOK
         while True:
             record = self._step(key, name, reap)
@@ -104,6 +114,7 @@ class Ownership:
             "seconds": None,
             "error": None,
             "reap": reap,
+            "to_undo": False,
             "orphans": [],
             "waits_for": None,
         }
@@ -117,10 +128,22 @@ class Ownership:
         """The record with us as its owner. A value that its owner did not tear down is an orphan from then on."""
         if not self._can_be_taken(record):
             raise _Untakable(record)
-        if record["state"] in (READY, TEARING_DOWN):
-            record["orphans"].append([record["owner"], self._value_id(record)])
         first = self._first(record["id"], record["name"], record["reap"])
-        return {**first, "setups": record["setups"] + 1, "orphans": record["orphans"]}
+        return {**first, "setups": record["setups"] + 1, "orphans": self._orphaned(record)}
+
+    def _adopt(self, record: Record) -> Record:
+        """The record with us to see to its end, and else as it was."""
+        if not self._can_be_taken(record):
+            raise _Untakable(record)
+        orphans = self._orphaned(record)
+        return {**record, "state": TEARING_DOWN, "lease": self._me.lease_id, "orphans": orphans}
+
+    def _orphaned(self, record: Record) -> list[list[str]]:
+        """(owner, id of the value) of each value that is to be disposed of, this one included."""
+        orphans: list[list[str]] = record["orphans"]
+        last = [record["owner"], self._value_id(record)]
+        left_behind = record["state"] in (READY, TEARING_DOWN) and (record["to_undo"] or record["reap"] is not None)
+        return [*orphans, last] if left_behind and last not in orphans else orphans
 
     def _wait_for(self, key: str | None) -> None:
         """Say what the set-up at hand waits for, so that a circle across workers is seen by the one who closes it."""
@@ -135,7 +158,7 @@ class Ownership:
             record = self.records.get(key, None)
             key = record["waits_for"] if record is not None and record["state"] == SETTING_UP else None
         if key is not None and key == mine:
-            raise InvalidRequest(circle(self._names([*chain, mine])))
+            raise InvalidRequest(circle_sentence(self._names([*chain, mine])))
 
     def _names(self, keys: list[str]) -> list[str]:
         return [self.records.get(key)["name"] for key in keys]
@@ -153,9 +176,13 @@ class Ownership:
                 self.values.delete(value_id)
                 self._change(record["id"], orphans=left)
 
-    def publish(self, record: Record, value: Any, seconds: float) -> Record:
-        """The value is there: whoever needs it may have it. Raises InvalidItem for what cannot be stored."""
-        changed = {**self.records.get(record["id"]), "state": READY, "seconds": seconds, "waits_for": None}
+    def publish(self, record: Record, value: Any, seconds: float, *, to_undo: bool) -> Record:
+        """The value is there: whoever needs it may have it. Raises InvalidItem for what cannot be stored.
+
+        ``to_undo``: whether there is anything to be torn down.
+        """
+        changes = {"state": READY, "seconds": seconds, "to_undo": to_undo, "waits_for": None}
+        changed = {**self.records.get(record["id"]), **changes}
         with self._me.connection.transaction():
             self.values.insert({"id": self._value_id(record), "value": value})
             self.records.update(changed)
@@ -231,7 +258,7 @@ class Ownership:
             left_behind = record["orphans"] or record["state"] in (READY, TEARING_DOWN)
             if left_behind and not self._me.alive(record["lease"]):
                 try:
-                    yield self.records.modify(record["id"], self._take)
+                    yield self.records.modify(record["id"], self._adopt)
                 except _Untakable:
                     continue
                 self._change(record["id"], state=GONE)
@@ -252,7 +279,7 @@ class _Untakable(Exception):
         self.record = record
 
 
-def circle(names: list[str]) -> str:
+def circle_sentence(names: list[str]) -> str:
     """The sentence for shared fixtures that need each other."""
     return (
         f"the shared fixtures need each other in a circle: {' -> '.join(names)}; let one of them get along "

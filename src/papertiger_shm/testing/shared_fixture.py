@@ -126,6 +126,7 @@ def _as_session_fixture(declaration: Declaration, signature: inspect.Signature) 
     def shared(*instance: object, request: pytest.FixtureRequest, **given: object) -> Any:
         from papertiger_shm.testing.plugin import worker_of
 
+        __tracebackhide__ = True
         call = Call(declaration, request, tuple(given), instance[0] if instance else None)
         return worker_of(request.config).shared_value(call)
 

@@ -145,7 +145,11 @@ class Worker:
 
     def begin(self, item: pytest.Item) -> None:
         """Before any fixture of the test: a namespace of its own, for it and for the processes that it starts."""
+        from papertiger_shm.testing.dependencies import refuse_circles
+        from papertiger_shm.testing.gate import locks_of
+
         self.end()
+        refuse_circles(item)
         self.join()
         attempts = self._attempts
         attempts[item.nodeid] += 1
@@ -155,7 +159,9 @@ class Worker:
         )
         self.namespace = namespace
         self._test_environment.setenv(NAMESPACE_VARIABLE, namespace)
-        self._gate.enter(item, namespace, beside_serial_tests=self._serial_tests)
+        may_wait = self._serial_tests or bool(locks_of(item))
+        with nullcontext() if may_wait else self.timed():
+            self._gate.enter(item, namespace, beside_serial_tests=self._serial_tests)
         with self.timed():
             self.holdings.before_test(item)
         self._tests += 1
@@ -217,6 +223,7 @@ class Worker:
 
     def shared_value(self, call: Call) -> Any:
         """The value of a shared fixture, for whoever asked pytest for it."""
+        __tracebackhide__ = True
         self.join()
         return self.holdings.value(call)
 

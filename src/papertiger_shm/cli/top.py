@@ -1,0 +1,68 @@
+"""``papertiger-shm top --run``: the workers of the runs in one store, and what they share, once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from papertiger_shm import connect
+from papertiger_shm.cli.address import store_url
+from papertiger_shm.testing import overview
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["show"]
+
+
+def show(store: str | None, *, as_json: bool) -> None:
+    """Print the runs in ``store`` as tables, or as one JSON list."""
+    with connect(store_url(store)) as connection:
+        runs = overview(connection)
+    if as_json:
+        click.echo(json.dumps(runs, indent=2))
+    elif runs:
+        print_runs(runs)
+    else:
+        click.echo(f"no run of tests has to do with {store_url(store) or 'this store'} just now")
+
+
+def print_runs(runs: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for run in runs:
+        console.print(f"run {run['run']}", highlight=False)
+        console.print(_workers(run["workers"]))
+        if run["shared_fixtures"]:
+            console.print(_fixtures(run["shared_fixtures"]))
+
+
+def _workers(workers: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("worker", "state", "test", "for", "namespace", "items", "waits for", box=None, header_style="bold")
+    for worker in workers:
+        waits = worker["waits_for"]
+        table.add_row(
+            worker["worker"],
+            worker["state"],
+            worker["test"] or "",
+            f"{worker['seconds']:.1f} s",
+            worker["namespace"] or "",
+            f"{worker['items']:,}" if worker["namespace"] else "",
+            f"{waits} ({worker['waits_seconds']:.1f} s)" if waits else "",
+        )
+    return table
+
+
+def _fixtures(fixtures: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("shared fixture", "state", "owner", "seconds", "held by", box=None, header_style="bold")
+    for fixture in fixtures:
+        holders = ", ".join(fixture["holders"])
+        table.add_row(fixture["name"], fixture["state"], fixture["owner"], f"{fixture['seconds']:.2f}", holders)
+    return table
