@@ -42,11 +42,12 @@ def print_runs(runs: list[dict[str, Any]]) -> None:
 
 def _workers(workers: list[dict[str, Any]]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("worker", "state", "test", "for", "namespace", "items", "waits for", box=None, header_style="bold")
     for worker in workers:
         waits = worker["waits_for"]
-        table.add_row(
+        cells = (
             worker["worker"],
             worker["state"],
             worker["test"] or "",
@@ -55,14 +56,17 @@ def _workers(workers: list[dict[str, Any]]) -> Table:
             f"{worker['items']:,}" if worker["namespace"] else "",
             f"{waits} ({worker['waits_seconds']:.1f} s)" if waits else "",
         )
+        table.add_row(*map(Text, cells))  # the brackets in a test's name are no markup
     return table
 
 
 def _fixtures(fixtures: list[dict[str, Any]]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("shared fixture", "state", "owner", "seconds", "held by", box=None, header_style="bold")
     for fixture in fixtures:
         holders = ", ".join(fixture["holders"])
-        table.add_row(fixture["name"], fixture["state"], fixture["owner"], f"{fixture['seconds']:.2f}", holders)
+        cells = (fixture["name"], fixture["state"], fixture["owner"], f"{fixture['seconds']:.2f}", holders)
+        table.add_row(*map(Text, cells))
     return table
