@@ -10,12 +10,12 @@ LAST_EVENTS = 10
 
 
 def contents(connection: Connection, namespace: str) -> str:
-    """Number of items by table, and the last events with their types."""
+    """Number of items by table, and the last events with their types; nothing for an empty one."""
     try:
         lines = [*_tables(connection, namespace), *_events(connection, namespace)]
     except PaperTigerError as problem:
         return f"could not be read: {problem}"
-    return "\n".join(lines) or "empty"
+    return "\n".join(lines)
 
 
 def _tables(connection: Connection, namespace: str) -> list[str]:

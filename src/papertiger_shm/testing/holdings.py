@@ -162,12 +162,12 @@ class Holdings:
                 continue
             held.uses += 1
             if not self._ownership.is_current(held.record):
-                owner = held.record["owner"]
-                warnings.warn(
-                    f"the shared fixture {held.record['name']!r} was set up by {owner}, which died while "
-                    f"{item.nodeid} used its value; the next test that needs it sets it up again",
+                warnings.warn_explicit(
+                    f"the shared fixture {held.record['name']!r} was set up by {held.record['owner']}, which died "
+                    f"while {item.nodeid} used its value; the next test that needs it sets it up again",
                     SharedFixtureWarning,
-                    stacklevel=2,
+                    filename=str(item.path),
+                    lineno=(item.location[1] or 0) + 1,
                 )
 
     # --- letting go ---------------------------------------------------------------------------------------------
@@ -184,12 +184,14 @@ class Holdings:
 
     def _tear_down(self, held: Held) -> None:
         assert held.making is not None
-        self._tell(lambda: self._wait_until_unneeded(held))
-        self._tell(lambda: self._ownership.begin_tear_down(held.record))
         try:
-            held.making.undo()
-        finally:
-            self._tell(lambda: self._ownership.end_tear_down(held.record))
+            self._tell(lambda: self._wait_until_unneeded(held))
+        finally:  # also where Ctrl-C ended the wait
+            self._tell(lambda: self._ownership.begin_tear_down(held.record))
+            try:
+                held.making.undo()
+            finally:
+                self._tell(lambda: self._ownership.end_tear_down(held.record))
 
     def _wait_until_unneeded(self, held: Held) -> None:
         began, pause = time.monotonic(), 0.001

@@ -139,8 +139,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         if report.failed and worker.failed(item) and worker.namespace is not None:
             from papertiger_shm.testing.contents import contents
 
-            title = f"papertiger namespace {worker.namespace}"
-            report.sections.append((title, contents(worker.connection, worker.namespace)))
+            held = contents(worker.connection, worker.namespace)
+            if held or "papertiger_namespace" in item.fixturenames:  # type: ignore[attr-defined]
+                report.sections.append((f"papertiger namespace {worker.namespace}", held or "empty"))
 
 
 @pytest.hookimpl(tryfirst=True)

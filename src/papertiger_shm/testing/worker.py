@@ -94,7 +94,7 @@ class Worker:
         own = connect(address.url, start=address.own, timeout=TIMEOUT)
         self.connection = connect(address.url, start=address.own, timeout=TIMEOUT)
         participant = Participant(own, address.run_id, self.name, controlled=address.controlled)
-        self.run = Run(participant, self._shared_directory())
+        self.run = Run(participant, self._shared_directory)
         self._gate = Gate(participant, self.run.lock)
         self.holdings = Holdings(Ownership(participant), self)
         self.participant = participant
@@ -125,7 +125,6 @@ class Worker:
             if not self.is_deserted():
                 self._tell_terminal(f"the end of the run could not be told: {problem}")
         self.participant = None
-        self.run.close()
         self.connection.close()
         participant.connection.close()
         self._environment.undo()
@@ -167,7 +166,7 @@ class Worker:
         self._tests += 1
 
     def failed(self, item: pytest.Item) -> bool:
-        """Note that the test has failed; whether it is the one that runs."""
+        """Note that the test has failed; whether its namespace is there to be looked at."""
         if self._item is not item:
             return False
         self._failed = True

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from papertiger_shm import connect
 from papertiger_shm.testing.run.barrier import Barrier
 from papertiger_shm.testing.run.counter import Counter
 from papertiger_shm.testing.run.lock import Lock
@@ -32,12 +31,11 @@ class Run:
     All of it may be shared by threads and used after ``fork``; a child is a party of its own.
     """
 
-    def __init__(self, participant: Participant, tmp_path: Path) -> None:
-        """``tmp_path``: a directory that all workers of the run share."""
+    def __init__(self, participant: Participant, directory: Callable[[], Path]) -> None:
+        """``directory``: gives, and makes, the directory that all workers of the run share."""
         self._participant = participant
-        # Not the participant's: what a test writes in a transaction of its own must not hold back what others wait for.
-        self._connection = connect(participant.connection.url)
-        self.tmp_path = tmp_path
+        self._connection = participant.connection
+        self._directory = directory
 
     @property
     def id(self) -> str:
@@ -53,6 +51,11 @@ class Run:
     def url(self) -> str:
         """Where the run's store is."""
         return self._connection.url
+
+    @property
+    def tmp_path(self) -> Path:
+        """A directory that all workers of the run share, kept as long as pytest keeps those of the tests."""
+        return self._directory()
 
     def counter(self, name: str) -> Counter:
         """The counter of that name, 0 at first."""
@@ -86,10 +89,6 @@ class Run:
         """
         once = Once(self._connection, self._participant, name)
         return once.claim() if function is None else once.run(function)
-
-    def close(self) -> None:
-        """Let go of the store; what is in it stays. Again does nothing."""
-        self._connection.close()
 
     def __repr__(self) -> str:
         return f"<run {self.id} worker={self.worker}>"
