@@ -61,7 +61,7 @@ class Controller:
 
         if self._connection is None:
             try:
-                self._connection = connect(self.address.url, timeout=30)
+                self._connection = connect(self.address.url)
             except ManagerUnavailable:
                 return
             self._roster = Roster(self._connection, run_namespace(self.address.run_id))

@@ -116,14 +116,11 @@ class Worker:
         from papertiger_shm.testing.orphans import dispose_of_all
         from papertiger_shm.testing.ownership import Ownership
 
-        try:
+        with self._telling("the end of the run could not be told"):
             if not participant.roster.may_run_tests(besides=self.name):
                 for problem in dispose_of_all(Ownership(participant)):
                     self._tell_terminal(problem)
             participant.leave(tests=self._tests, overhead=self._overhead, kept=self._kept)
-        except PaperTigerError as problem:
-            if not self.is_deserted():
-                self._tell_terminal(f"the end of the run could not be told: {problem}")
         self.participant = None
         self.connection.close()
         participant.connection.close()
@@ -188,23 +185,19 @@ class Worker:
         keep = self._keep == "all" or (self._keep == "failed" and self._failed)
         if keep:
             self._kept.append(namespace)
-        try:
-            with self.timed():
-                self.participant.end_test(clear=None if keep else namespace)
-        finally:
+        self._test_environment.undo()
+        with self._telling("what the test left could not be taken away"), self.timed():
+            self.participant.end_test(clear=None if keep else namespace)
+        with self._telling("what the test had locked could not be let go"):
             self._gate.leave()
-            self._test_environment.undo()
 
     def end_tests(self) -> None:
         """The last test has run here: nothing new is needed, and nobody waits for our test to end."""
         item = self._item
-        try:
-            self.end()
+        self.end()
+        with self._telling("the end of the tests could not be told"):
             if self.participant is not None:
                 self.participant.end()
-        except PaperTigerError as problem:
-            if not self.is_deserted():
-                self._tell_terminal(f"the end of the tests could not be told: {problem}")
         cancel = getattr(self._config.hook, "pytest_timeout_cancel_timer", None)
         if cancel is not None and item is not None:
             cancel(item=item)  # what is waited for from now on is others' tests, no fault of the last one's
@@ -246,6 +239,15 @@ class Worker:
         if self._says_it_waits and self.participant is not None:
             self._says_it_waits = False
             self.participant.wait_for(None)
+
+    @contextmanager
+    def _telling(self, failure: str) -> Iterator[None]:
+        """The tests' results stand whatever becomes of the store: a problem with that is told, and no more."""
+        try:
+            yield
+        except PaperTigerError as problem:
+            if not self.is_deserted():
+                self._tell_terminal(f"{failure}: {problem}")
 
     def _tell_terminal(self, text: str) -> None:
         """A worker has no terminal of its own, but its standard error is the controller's."""
