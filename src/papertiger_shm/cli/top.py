@@ -9,7 +9,7 @@ import click
 
 from papertiger_shm import connect
 from papertiger_shm.cli.address import store_url
-from papertiger_shm.testing import overview
+from papertiger_shm.testing import runs_in
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +20,7 @@ __all__ = ["show"]
 def show(store: str | None, *, as_json: bool) -> None:
     """Print the runs in ``store`` as tables, or as one JSON list."""
     with connect(store_url(store)) as connection:
-        runs = overview(connection)
+        runs = runs_in(connection)
     if as_json:
         click.echo(json.dumps(runs, indent=2))
     elif runs:

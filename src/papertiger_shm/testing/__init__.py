@@ -10,17 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from papertiger_shm.testing.overview import overview
+    from papertiger_shm.testing.declaration import SharedFixtureWarning, shared_fixture
+    from papertiger_shm.testing.failure import SharedFixtureFailed
+    from papertiger_shm.testing.overview import runs_in
     from papertiger_shm.testing.run import Run
-    from papertiger_shm.testing.shared_fixture import SharedFixtureWarning, shared_fixture
 
-__all__ = ["Run", "SharedFixtureWarning", "overview", "shared_fixture"]
+__all__ = ["Run", "SharedFixtureFailed", "SharedFixtureWarning", "runs_in", "shared_fixture"]
 
 _HOMES = {
     "Run": "run",
-    "SharedFixtureWarning": "shared_fixture",
-    "overview": "overview",
-    "shared_fixture": "shared_fixture",
+    "SharedFixtureFailed": "failure",
+    "SharedFixtureWarning": "declaration",
+    "runs_in": "overview",
+    "shared_fixture": "declaration",
 }
 
 

@@ -23,6 +23,7 @@ class BackgroundLoop:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Its result, or its error. An interrupt while waiting cancels it."""
+        __tracebackhide__ = True
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

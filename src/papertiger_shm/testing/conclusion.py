@@ -10,14 +10,26 @@ from typing import Any
 
 from papertiger_shm import Connection, ManagerUnavailable, connect
 from papertiger_shm.testing.address import Address
-from papertiger_shm.testing.orphans import dispose_of_all
+from papertiger_shm.testing.orphans import dispose
 from papertiger_shm.testing.ownership import Holds, Ownership, SharedFixtures
 from papertiger_shm.testing.participant import Participant
 from papertiger_shm.testing.roster import GONE, Members, run_namespace
 
-__all__ = ["Conclusion", "conclude"]
+__all__ = ["Conclusion", "conclude", "nothing"]
 
 CONTROLLER = "controller"
+
+
+def nothing(address: Address) -> dict[str, Any]:
+    """The report of a run that had no use for a store."""
+    return {
+        "run": address.run_id,
+        "url": address.url,
+        "tests": 0,
+        "overhead_seconds_per_test": 0.0,
+        "workers": [],
+        "shared_fixtures": [],
+    }
 
 
 @dataclass
@@ -53,9 +65,10 @@ def conclude(address: Address) -> Conclusion | None:
 
 def _disposed(connection: Connection, address: Address) -> list[str]:
     participant = Participant(connection, address.run_id, CONTROLLER, controlled=False)
-    problems = dispose_of_all(Ownership(participant))
+    said: list[str | None] = []
+    Ownership(participant, lambda record, stored: said.append(dispose(record, stored))).bury_all()
     participant.leave()
-    return problems
+    return [problem for problem in said if problem is not None]
 
 
 def _gathered(connection: Connection, namespace: str, address: Address) -> Conclusion:
@@ -64,8 +77,7 @@ def _gathered(connection: Connection, namespace: str, address: Address) -> Concl
     tests = sum(figure.get("tests", 0) for figure in figures)
     overhead = sum(figure.get("overhead", 0.0) for figure in figures)
     report = {
-        "run": address.run_id,
-        "url": address.url,
+        **nothing(address),
         "tests": tests,
         "overhead_seconds_per_test": overhead / tests if tests else 0.0,
         "workers": [
@@ -78,26 +90,33 @@ def _gathered(connection: Connection, namespace: str, address: Address) -> Concl
 
 
 def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[str, Any]]:
-    """A row for each shared value, oldest first."""
+    """A row for each shared fixture and parameter, oldest first; of several values of one the last is told."""
     holds = Holds(connection, namespace)
-    rows = []
+    rows: dict[str, dict[str, Any]] = {}
     for record in sorted(SharedFixtures(connection, namespace), key=lambda record: record["since"]):
-        held = holds.find_by("fixture", record["id"])
-        seconds = record["seconds"] or 0.0
-        waited = sum(hold["waited"] for hold in held)
-        rows.append(
-            {
-                "name": record["name"],
-                "key": record["id"],
-                "outcome": record["error"]["kind"] if record["error"] else record["state"],
-                "owner": record["owner"],
-                "setups": record["setups"],
-                "setup_seconds": seconds,
-                "workers": len(held),
-                "uses": sum(hold["uses"] for hold in held),
-                "waited_seconds": waited,
-                # Each of the other workers would have spent the set-up's time; it waited instead.
-                "saved_seconds": max(0.0, seconds * (len(held) - 1) - waited),
-            }
-        )
-    return rows
+        before = rows.pop(record["fixture"], None)
+        rows[record["fixture"]] = _row(record, holds.find_by("fixture", record["id"]), before)
+    return [*rows.values()]
+
+
+def _row(record: dict[str, Any], held: list[dict[str, Any]], before: dict[str, Any] | None) -> dict[str, Any]:
+    seconds = record["seconds"] or 0.0
+    waited = sum(hold["waited"] for hold in held)
+    row = {
+        "name": record["name"],
+        "key": record["id"],
+        "outcome": record["error"]["kind"] if record["error"] else record["state"],
+        "owner": record["owner"],
+        "setups": record["setups"],
+        "setup_seconds": seconds,
+        "workers": len(held),
+        "uses": sum(hold["uses"] for hold in held),
+        "waited_seconds": waited,
+        # Each of the other workers would have spent the set-up's time; it waited instead.
+        "saved_seconds": max(0.0, seconds * (len(held) - 1) - waited),
+    }
+    if before is not None:
+        for figure in ("setups", "setup_seconds", "uses", "waited_seconds", "saved_seconds"):
+            row[figure] += before[figure]
+        row["workers"] = max(row["workers"], before["workers"])
+    return row

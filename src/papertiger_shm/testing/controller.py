@@ -28,7 +28,8 @@ class Controller:
     def __init__(self, config: pytest.Config, address: Address) -> None:
         self.address = address
         self.used = False
-        """Whether any worker had to do with the store."""
+        """Whether any worker had to do with the store, as far as they could tell."""
+        self._silent: set[str] = set()  # workers that have not told yet
         self.conclusion: Conclusion | None = None
         self._config = config
         self._connection: Connection | None = None
@@ -39,12 +40,14 @@ class Controller:
     def worker_starts(self, node: Any) -> None:
         """Tell a worker of the run; one that is started late is expected by the others."""
         node.workerinput.update(self.address.handed_over())
+        self._silent.add(node.gateway.id)
         if self._roster is not None:
             with self._noting_problems():
                 self._roster.expect(node.gateway.id)
 
     def worker_ended(self, node: Any, error: object | None) -> None:
         """Take note of what it used, or of its death."""
+        self._silent.discard(node.gateway.id)
         output = getattr(node, "workeroutput", None) or {}
         self.used = self.used or bool(error) or bool(output.get("papertiger_used"))
         if error:
@@ -82,15 +85,17 @@ class Controller:
 
     def conclude(self) -> None:
         """All workers have ended: end the run."""
-        if not self.used:
+        path = self._config.getoption("papertiger_report")
+        # Workers that were interrupted have not told.
+        if not self.used and not self._silent and path is None:
             return
-        from papertiger_shm.testing.conclusion import conclude
+        from papertiger_shm.testing.conclusion import conclude, nothing
 
         with self._noting_problems():
             self.conclusion = conclude(self.address)
-            path = self._config.getoption("papertiger_report")
-            if path is not None and self.conclusion is not None:
-                Path(path).write_text(json.dumps(self.conclusion.report, indent=2) + "\n", encoding="utf-8")
+            if path is not None:
+                report = nothing(self.address) if self.conclusion is None else self.conclusion.report
+                Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         if self._connection is not None:
             self._connection.close()
 

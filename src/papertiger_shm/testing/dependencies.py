@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from papertiger_shm.testing.declaration import declaration_of
 from papertiger_shm.testing.ownership import circle_sentence
-from papertiger_shm.testing.shared_fixture import declaration_of
 
 __all__ = ["make_lazy", "refuse_circles"]
 

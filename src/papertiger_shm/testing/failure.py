@@ -11,9 +11,15 @@ from typing import Any, NoReturn
 
 import pytest
 
-__all__ = ["described", "raise_again"]
+from papertiger_shm.errors import PaperTigerError
+
+__all__ = ["SharedFixtureFailed", "described", "raise_again"]
 
 _HERE = str(Path(__file__).parent)
+
+
+class SharedFixtureFailed(PaperTigerError):
+    """A shared fixture could not be set up, in another worker or for another test; the message has its traceback."""
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -41,13 +47,13 @@ def text_of(error: BaseException) -> str:
 
 def raise_again(record: dict[str, Any]) -> NoReturn:
     """The outcome that the worker had which set the value up, without trying again."""
+    __tracebackhide__ = True
     error = record["error"]
     if error["kind"] == "skipped":
         pytest.skip(error["message"])
     if error["kind"] == "exited":
         pytest.exit(error["message"], error["returncode"])
-    pytest.fail(
+    raise SharedFixtureFailed(
         f"the shared fixture {record['name']!r} failed when {record['owner']} set it up, and is not tried again in "
-        f"this run: {error['message']}\n\n{error['text']}",
-        pytrace=False,
+        f"this run: {error['message']}\n\n{error['text']}"
     )

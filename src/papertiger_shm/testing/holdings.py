@@ -15,11 +15,10 @@ from typing import Any, Protocol
 import pytest
 
 from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
+from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureWarning, declaration_of
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
-from papertiger_shm.testing.orphans import dispose
-from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record
-from papertiger_shm.testing.shared_fixture import Call, Declaration, SharedFixtureWarning, declaration_of
+from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted
 
 __all__ = ["Holdings", "shared_in"]
 
@@ -67,18 +66,18 @@ class Holdings:
     def value(self, call: Call) -> Any:
         """The value that pytest asks for: got, or set up, if this worker does not have it yet."""
         __tracebackhide__ = True
-        key = self._key(call)
-        held = self._held.get(key)
+        wanted = self._wanted(call)
+        held = self._held.get(wanted.key)
         if held is None or not self._ownership.is_current(held.record):
-            held = self._get(key, held, call)
+            held = self._get(wanted, held, call)
         self._given[call.request._fixturedef] = held, call.request
         return self._handed_out(held)
 
-    def _get(self, key: str, before: Held | None, call: Call) -> Held:
+    def _get(self, wanted: Wanted, before: Held | None, call: Call) -> Held:
         __tracebackhide__ = True
         began = time.monotonic()
         try:
-            record = self._ownership.obtain(key, call.label, call.declaration.disposal, self._show)
+            record = self._ownership.obtain(wanted, self._show)
         finally:
             self._worker.waited()
         waited = time.monotonic() - began
@@ -88,6 +87,7 @@ class Holdings:
         if record["state"] == SETTING_UP:
             waited, making = 0.0, Making()
             record = self._set_up(record, making, call)
+        key = wanted.key
         held = Held(key, record, call.declaration, making)
         held.waited = waited
         self._held[key] = held
@@ -105,10 +105,6 @@ class Holdings:
 
     def _set_up(self, record: Record, making: Making, call: Call) -> Record:
         __tracebackhide__ = True
-        for owner, stored in self._ownership.orphans(record):
-            problem = dispose(record, owner, stored)
-            if problem is not None:
-                warnings.warn(problem, SharedFixtureWarning, stacklevel=2)
         began = time.monotonic()
         try:
             value = making.run(call.declaration.function, _arguments(call, making))
@@ -212,17 +208,26 @@ class Holdings:
 
     # --- which value is meant -----------------------------------------------------------------------------------
 
-    def _key(self, call: Call) -> str:
+    def _wanted(self, call: Call) -> Wanted:
         """The same in every worker for the same value: of the fixture, its parameter, and the values it is made of."""
         request, declaration = call.request, call.declaration
         definition = request._fixturedef
-        parts = [definition.baseid or "", declaration.identity, definition.argname, _parameter(definition, request)]
+        fixture = [definition.baseid or "", declaration.identity, definition.argname, _parameter(definition, request)]
+        needs, made_of = [], []
         for name in call.given:
             held, _ = self._given.get(request._get_active_fixturedef(name), (None, None))
             if held is not None:
-                parts.append(f"{held.key}/{held.record['setups']}")
-        digest = hashlib.blake2b("\0".join(parts).encode(errors="backslashreplace"), digest_size=12).hexdigest()
-        return f"{declaration.name.encode(errors='backslashreplace')[:60].decode(errors='ignore')}-{digest}"
+                needs.append(held.record["fixture"])
+                # Where that was set up again, what was made of it has to be too.
+                made_of.append(f"{held.key}/{held.record['setups']}")
+        name = declaration.name.encode(errors="backslashreplace")[:60].decode(errors="ignore")
+        return Wanted(
+            f"{name}-{_digest(fixture + made_of)}", _digest(fixture + needs), call.label, declaration.disposal
+        )
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(errors="backslashreplace"), digest_size=12).hexdigest()
 
 
 def shared_in(item: pytest.Item) -> list[Any]:

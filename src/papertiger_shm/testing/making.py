@@ -54,6 +54,7 @@ class Making:
             raise first
 
     def _first_of(self, generator: Generator[Any, None, None]) -> Any:
+        __tracebackhide__ = True
         try:
             value = next(generator)
         except StopIteration:
@@ -62,6 +63,7 @@ class Making:
         return value
 
     def _first_of_async(self, generator: AsyncGenerator[Any, None]) -> Any:
+        __tracebackhide__ = True
         loop = self._loop()
 
         async def first() -> Any:

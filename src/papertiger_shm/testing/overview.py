@@ -12,10 +12,10 @@ from papertiger_shm import Connection
 from papertiger_shm.testing.ownership import Holds, SharedFixtures
 from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members
 
-__all__ = ["overview"]
+__all__ = ["runs_in"]
 
 
-def overview(connection: Connection) -> list[dict[str, Any]]:
+def runs_in(connection: Connection) -> list[dict[str, Any]]:
     """A dict for each run in the store: "run", "workers" and "shared_fixtures", each a list of dicts.
 
     Of a worker: worker, state ("dead" where its process has gone without a word), test and seconds, namespace and

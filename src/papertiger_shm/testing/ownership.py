@@ -8,8 +8,8 @@ only one of them can make. What a value is and how it is made never enters here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from papertiger_shm import AlreadyExists, InvalidRequest, Store
 from papertiger_shm.testing.participant import Participant
@@ -36,8 +36,18 @@ SHORTEST_LOOK: Final = 0.001
 LONGEST_LOOK: Final = 0.05
 
 Record = dict[str, Any]
-Reap = dict[str, Any]
-"""How a value is to be disposed of where its owner could not: kept for whoever has to do it."""
+
+
+class Wanted(NamedTuple):
+    """The value that a worker needs, in the words of its own process."""
+
+    key: str
+    fixture: str
+    """The same for all values that one fixture had, one after the other."""
+    name: str
+    """For people."""
+    reap: dict[str, Any] | None
+    """How the value is to be disposed of where its owner could not: kept for whoever has to do it."""
 
 
 class SharedFixtures(Store, table="papertiger_shared_fixtures", resource="shared_fixture"):
@@ -55,8 +65,10 @@ class Holds(Store, table="papertiger_shared_holds", resource="shared_hold", inde
 class Ownership:
     """The shared values of one run, for one worker of it."""
 
-    def __init__(self, participant: Participant) -> None:
+    def __init__(self, participant: Participant, dispose: Callable[[Record, Any], object]) -> None:
+        """``dispose`` is called with the record and the stored value of each that a dead worker left."""
         self._me = participant
+        self._dispose = dispose
         namespace = participant.namespace
         self.records = SharedFixtures(participant.connection, namespace)
         self.values = SharedValues(participant.connection, namespace)
@@ -65,19 +77,23 @@ class Ownership:
 
     # --- getting a value ----------------------------------------------------------------------------------------
 
-    def obtain(self, key: str, name: str, reap: Reap | None, waiting: Callable[[Record, float], None]) -> Record:
+    def obtain(self, wanted: Wanted, waiting: Callable[[Record, float], None]) -> Record:
         """The record of a value that is READY, FAILED, or, SETTING_UP, ours to set up.
 
         Waits while another worker is at it, however long that takes; ``waiting`` is called with the record and the
         seconds so far. Raises InvalidRequest for values that wait for each other in a circle.
         """
+        key = wanted.key
         if key in self._setting_up:
-            raise InvalidRequest(circle_sentence(self._names([*self._setting_up[self._setting_up.index(key) :], key])))
+            path = self._setting_up[self._setting_up.index(key) :]
+            raise InvalidRequest(circle_sentence(self._names([*path, key])))
         began, pause = time.monotonic(), SHORTEST_LOOK
         while True:
-            record = self._step(key, name, reap)
-            if record["state"] in (READY, FAILED) or record["lease"] == self._me.lease_id:
+            record = self._step(wanted)
+            if record["state"] in (READY, FAILED) or self._is_ours_to_set_up(record):
                 break
+            if record["state"] == GONE:
+                continue
             self._wait_for(key)
             waiting(record, time.monotonic() - began)
             time.sleep(pause)
@@ -87,63 +103,56 @@ class Ownership:
             self._setting_up.append(key)
         return record
 
-    def _step(self, key: str, name: str, reap: Reap | None) -> Record:
+    def _is_ours_to_set_up(self, record: Record) -> bool:
+        if record["lease"] != self._me.lease_id:
+            return False
+        if record["state"] == TEARING_DOWN:
+            raise InvalidRequest(
+                f"the shared fixture {record['name']!r} was asked for while this worker tears it down; "
+                "ask for it before, where the tests run"
+            )
+        return bool(record["state"] == SETTING_UP)
+
+    def _step(self, wanted: Wanted) -> Record:
         """The record as it is, or as ours, if it is there for the taking."""
-        record = self.records.get(key, None)
+        record = self.records.get(wanted.key, None)
         if record is None:
             try:
-                return self.records.insert_new(self._first(key, name, reap))
+                return self.records.insert_new(self._claimed(wanted, setups=1))
             except AlreadyExists:
-                return self.records.get(key)
-        if not self._can_be_taken(record):
+                return self.records.get(wanted.key)
+        if self._is_abandoned(record):
+            self._bury(record["lease"])
+            return self.records.get(wanted.key)
+        if record["state"] != GONE:
             return record
+
+        def take(record: Record) -> Record:
+            if record["state"] != GONE:
+                raise _Untakable(record)
+            return self._claimed(wanted, setups=record["setups"] + 1)
+
         try:
-            return self.records.modify(key, self._take)
+            return self.records.modify(wanted.key, take)
         except _Untakable as seen:
             return seen.record
 
-    def _first(self, key: str, name: str, reap: Reap | None) -> Record:
+    def _claimed(self, wanted: Wanted, *, setups: int) -> Record:
         return {
-            "id": key,
-            "name": name,
+            "id": wanted.key,
+            "fixture": wanted.fixture,
+            "name": wanted.name,
+            "reap": wanted.reap,
             "state": SETTING_UP,
             "owner": self._me.worker,
             "lease": self._me.lease_id,
-            "setups": 1,
+            "setups": setups,
             "since": time.time(),
             "seconds": None,
             "error": None,
-            "reap": reap,
             "to_undo": False,
-            "orphans": [],
             "waits_for": None,
         }
-
-    def _can_be_taken(self, record: Record) -> bool:
-        if record["state"] == FAILED:
-            return False
-        return record["state"] == GONE or not self._me.alive(record["lease"])
-
-    def _take(self, record: Record) -> Record:
-        """The record with us as its owner. A value that its owner did not tear down is an orphan from then on."""
-        if not self._can_be_taken(record):
-            raise _Untakable(record)
-        first = self._first(record["id"], record["name"], record["reap"])
-        return {**first, "setups": record["setups"] + 1, "orphans": self._orphaned(record)}
-
-    def _adopt(self, record: Record) -> Record:
-        """The record with us to see to its end, and else as it was."""
-        if not self._can_be_taken(record):
-            raise _Untakable(record)
-        orphans = self._orphaned(record)
-        return {**record, "state": TEARING_DOWN, "lease": self._me.lease_id, "orphans": orphans}
-
-    def _orphaned(self, record: Record) -> list[list[str]]:
-        """(owner, id of the value) of each value that is to be disposed of, this one included."""
-        orphans: list[list[str]] = record["orphans"]
-        last = [record["owner"], self._value_id(record)]
-        left_behind = record["state"] in (READY, TEARING_DOWN) and (record["to_undo"] or record["reap"] is not None)
-        return [*orphans, last] if left_behind and last not in orphans else orphans
 
     def _wait_for(self, key: str | None) -> None:
         """Say what the set-up at hand waits for, so that a circle across workers is seen by the one who closes it."""
@@ -163,18 +172,36 @@ class Ownership:
     def _names(self, keys: list[str]) -> list[str]:
         return [self.records.get(key)["name"] for key in keys]
 
-    # --- setting up ---------------------------------------------------------------------------------------------
+    # --- what the dead left -------------------------------------------------------------------------------------
 
-    def orphans(self, record: Record) -> Iterator[tuple[str, Any]]:
-        """(owner, stored value) of each value that a dead owner did not tear down; each is forgotten once handled."""
-        for owner, value_id in record["orphans"]:
-            stored = self.values.get(value_id, None)
-            if stored is not None:
-                yield owner, stored["value"]
-            left = [pair for pair in self.records.get(record["id"])["orphans"] if pair[1] != value_id]
-            with self._me.connection.transaction():
-                self.values.delete(value_id)
-                self._change(record["id"], orphans=left)
+    def _is_abandoned(self, record: Record) -> bool:
+        """Whether its owner died before it was done with it."""
+        return record["state"] not in (GONE, FAILED) and not self._me.alive(record["lease"])
+
+    def _bury(self, lease: str) -> None:
+        """Dispose of all that one dead worker left, the youngest first: it may have been made of the others."""
+        left = [record for record in self.records if record["lease"] == lease and self._is_abandoned(record)]
+        for record in sorted(left, key=lambda record: -record["since"]):
+            try:
+                adopted = self.records.modify(record["id"], self._adopted)
+            except _Untakable:  # somebody else is at it
+                continue
+            stored = self.values.get(self._value_id(record), None)
+            if stored is not None and record["state"] in (READY, TEARING_DOWN):
+                self._dispose(record, stored["value"])
+            self.end_tear_down(adopted)
+
+    def _adopted(self, record: Record) -> Record:
+        if not self._is_abandoned(record):
+            raise _Untakable(record)
+        return {**record, "state": TEARING_DOWN, "lease": self._me.lease_id}
+
+    def bury_all(self) -> None:
+        """Dispose of what any dead worker left."""
+        for lease in {record["lease"] for record in self.records if self._is_abandoned(record)}:
+            self._bury(lease)
+
+    # --- setting up ---------------------------------------------------------------------------------------------
 
     def publish(self, record: Record, value: Any, seconds: float, *, to_undo: bool) -> Record:
         """The value is there: whoever needs it may have it. Raises InvalidItem for what cannot be stored.
@@ -251,17 +278,6 @@ class Ownership:
         with self._me.connection.transaction():
             self.values.delete(self._value_id(record))
             self._change(record["id"], state=GONE)
-
-    def adopt_orphans(self) -> Iterator[Record]:
-        """Take over, one after the other, each value whose owner died and that nobody has needed since."""
-        for record in [*self.records]:
-            left_behind = record["orphans"] or record["state"] in (READY, TEARING_DOWN)
-            if left_behind and not self._me.alive(record["lease"]):
-                try:
-                    yield self.records.modify(record["id"], self._adopt)
-                except _Untakable:
-                    continue
-                self._change(record["id"], state=GONE)
 
     def _change(self, key: str, **changes: Any) -> Record:
         # Only the owner writes to a record, and it is alive to do so: nobody else's change can be lost.

@@ -96,7 +96,7 @@ def _shares_fixtures(item: pytest.Item) -> bool:
     # Who has not imported it has declared none.
     import sys
 
-    if "papertiger_shm.testing.shared_fixture" not in sys.modules:
+    if "papertiger_shm.testing.declaration" not in sys.modules:
         return False
     from papertiger_shm.testing.holdings import shared_in
 
@@ -120,7 +120,7 @@ def _declared() -> bool:
     """Whether a shared fixture was declared: a test may then ask for it by name, while it runs."""
     import sys
 
-    return "papertiger_shm.testing.shared_fixture" in sys.modules
+    return "papertiger_shm.testing.declaration" in sys.modules
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -185,7 +185,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, None]:
         worker.leave()
     if hasattr(config, "workerinput"):
         config.workeroutput["papertiger_used"] = "1" if used else ""  # type: ignore[attr-defined]
-    elif used or controller is not None:
+    elif used or controller is not None or config.getoption("papertiger_report") is not None:
         controller = _controller_of(config)
         controller.used = controller.used or used
         controller.conclude()

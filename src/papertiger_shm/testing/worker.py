@@ -23,11 +23,12 @@ from papertiger_shm.testing.naming import namespace_of
 
 if TYPE_CHECKING:
     from papertiger_shm import Connection
+    from papertiger_shm.testing.declaration import Call
     from papertiger_shm.testing.gate import Gate
     from papertiger_shm.testing.holdings import Holdings
+    from papertiger_shm.testing.ownership import Ownership
     from papertiger_shm.testing.participant import Participant
     from papertiger_shm.testing.run import Run
-    from papertiger_shm.testing.shared_fixture import Call
 
 __all__ = ["Worker"]
 
@@ -55,6 +56,7 @@ class Worker:
         self._config = config
         self._keep = config.getoption("papertiger_keep")
         self._gate: Gate
+        self._ownership: Ownership
         self._item: pytest.Item | None = None
         self._attempts: Counter[str] = Counter()
         self._serial_tests = False
@@ -96,7 +98,8 @@ class Worker:
         participant = Participant(own, address.run_id, self.name, controlled=address.controlled)
         self.run = Run(participant, self._shared_directory)
         self._gate = Gate(participant, self.run.lock)
-        self.holdings = Holdings(Ownership(participant), self)
+        self._ownership = Ownership(participant, self._dispose)
+        self.holdings = Holdings(self._ownership, self)
         self.participant = participant
 
     def _shared_directory(self) -> Path:
@@ -113,13 +116,9 @@ class Worker:
         if participant is None:
             return
         self.end_tests()
-        from papertiger_shm.testing.orphans import dispose_of_all
-        from papertiger_shm.testing.ownership import Ownership
-
         with self._telling("the end of the run could not be told"):
             if not participant.roster.may_run_tests(besides=self.name):
-                for problem in dispose_of_all(Ownership(participant)):
-                    self._tell_terminal(problem)
+                self._ownership.bury_all()
             participant.leave(tests=self._tests, overhead=self._overhead, kept=self._kept)
         self.participant = None
         self.connection.close()
@@ -218,6 +217,13 @@ class Worker:
         __tracebackhide__ = True
         self.join()
         return self.holdings.value(call)
+
+    def _dispose(self, record: dict[str, Any], stored: Any) -> None:
+        from papertiger_shm.testing.orphans import dispose
+
+        problem = dispose(record, stored)
+        if problem is not None:
+            self._tell_terminal(problem)
 
     def is_deserted(self) -> bool:
         """Whether whoever started this worker has gone, and all others with it."""
