@@ -28,7 +28,7 @@ from papertiger_shm.engine import (
 from papertiger_shm.engine.layout import H_DIRECTORY, H_EPOCH, H_RESERVED
 from papertiger_shm.errors import NotFound
 
-from .machine import History, Idle, Reopen, Step, new_store, open_writer, play, run
+from .machine import SIZE, History, Idle, Reopen, Step, new_store, open_writer, play, run
 from .model import Appended
 
 SCHEDULES = int(os.environ.get("PAPERTIGER_INTERLEAVINGS", "1200"))
@@ -356,9 +356,9 @@ class _Restless:
         return self._words[place]
 
 
-def live_store(steps: Sequence[Step] = SETUP) -> tuple[bytearray, Any]:
+def live_store(steps: Sequence[Step] = SETUP, size: int = SIZE) -> tuple[bytearray, Any]:
     """A buffer and the writer that filled it."""
-    buffer = new_store()
+    buffer = new_store(size)
     writer = open_writer(Memory(buffer))
     for step in steps:
         writer.execute(step)  # type: ignore[arg-type]
@@ -390,6 +390,36 @@ def test_reads_end_however_busy_the_writer_is(every: int, checked: bool) -> None
             assert None not in result[:6]
         elif name == "count":
             assert result == 6
+
+
+LONG_READS: dict[str, Read] = {
+    "scan": lambda collection: collection.scan(),
+    "filtered scan": lambda collection: collection.scan([BLUE, RED]),
+    "page behind what is on another list": lambda collection: collection.page(5, b"k0", None, [RED]),
+    "get_many": lambda collection: collection.get_many([b"k%d" % n for n in range(LONG)]),
+}
+LONG = 2_000
+
+
+@pytest.mark.parametrize("read", LONG_READS)
+@pytest.mark.parametrize("every", [100, 3_000])
+def test_a_long_read_is_given_up_before_it_was_in_vain_many_times(read: str, every: int) -> None:
+    """A read takes many times as long as the writer rests: with the usual number of attempts it would take for ever."""
+    steps = [one(*(put(b"k%d" % n, n, BLUE, *[RED][: n % 2]) for n in range(LONG)))]
+    buffer, writer = live_store(steps, 4 << 20)
+    turn = iter(range(10**9))
+    memory = Memory(buffer)
+    plain = memory.words
+    words = memory.words = _Restless(plain, 10**9, lambda: None)  # type: ignore[assignment]
+    collection = Reader(memory, checked=False).collection(A)
+    LONG_READS[read](collection)
+    undisturbed = words.loads
+    words = _Restless(plain, every, lambda: writer.execute(one(put(b"k1", 1, BLUE, text=b"%d" % next(turn)))))
+    memory.words = words  # type: ignore[assignment]
+    collection = Reader(memory, checked=False).collection(A)
+    with pytest.raises(Contended):
+        LONG_READS[read](collection)
+    assert words.loads < 5 * undisturbed
 
 
 @both_kinds
