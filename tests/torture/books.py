@@ -62,6 +62,11 @@ class Keeper:
             self._delete,
         ]
 
+    @staticmethod
+    def ids_of(name: str) -> list[str]:
+        """Every id that a keeper of this name may write."""
+        return [f"{name}_{key}" for key in (*range(KEYS), "left", "right", "counter")]
+
     def write(self) -> None:
         """One more write of whatever kind; raises if it was not what it had to be."""
         begun = time.monotonic()
