@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from papertiger_shm.shm import launch
 
 from .books import NAMESPACE, Keeper, Watcher, audit, open_shared
 from .children import Child
+from .processes import anonymous_memory, descriptors, threads
 from .sizes import CLIENT_KILLS, TORTURE
 from .waiting import eventually
 
@@ -75,22 +74,6 @@ def inherit_until_killed(connection: Connection, name: str, seed: int) -> None:
     events = Events(connection, "heirs")
     while True:
         events.insert({"id": name, "created": seed})
-
-
-def anonymous_memory(pid: int) -> int:
-    """Bytes that the process has for itself alone."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("the kernel tells no RssAnon")
-
-
-def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def threads(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def kill_some(connection: Connection, url: str, number: int, chance: random.Random, survivor: Keeper) -> None:

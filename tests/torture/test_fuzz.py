@@ -42,6 +42,7 @@ from papertiger_shm.shm.admission import prove_to_manager, set_patience
 from papertiger_shm.shm.rendezvous import Place
 
 from .children import Child
+from .processes import descriptors, threads
 from .sizes import DAMAGED_COPIES, STRANGE_TALKS
 from .waiting import eventually
 
@@ -246,6 +247,8 @@ def still_serving(manager: Manager, good: Connection, pid: int, turn: int) -> No
 def test_nonsense_before_the_handshake_is_over(manager: Manager, good: Connection) -> None:
     chance = random.Random()
     pid = manager.pid
+    eventually(lambda: threads(pid) == 1, "the last handshake to end")
+    files = descriptors(pid)
     links = []
     for turn in range(STRANGE_TALKS):
         link = socket.socket(socket.AF_UNIX)
@@ -262,10 +265,22 @@ def test_nonsense_before_the_handshake_is_over(manager: Manager, good: Connectio
         if turn % 10 == 0:
             still_serving(manager, good, pid, turn // 10)
     for link in links:
-        link.close()
-    eventually(lambda: good.stats()["clients"] == 1, "the strangers' connections to end")
+        only_a_handshake(link)
+    eventually(lambda: descriptors(pid) == files, "the strangers' connections to be closed")
+    eventually(lambda: threads(pid) == 1, "the last handshake to end")
+    assert good.stats()["clients"] == 1
     good.verify()
     assert manager.pid == pid
+    for link in links:
+        link.close()
+
+
+def only_a_handshake(link: socket.socket) -> None:
+    """A stranger is asked for its proof, told that it has failed or nothing, and hung up on, however long it waits."""
+    said = drained(link)
+    frames = wire.FrameReader()
+    frames.feed(memoryview(said))
+    assert all(body[:1] == b"#" for body in frames.bodies()), said
 
 
 def nonsense(chance: random.Random) -> list[bytes]:
@@ -326,12 +341,12 @@ def authenticated(name: str) -> socket.socket:
     return link
 
 
-def drained(link: socket.socket) -> bool:
-    """Read until the manager hangs up, which it does once it has seen our end; whether it said anything."""
-    said = False
+def drained(link: socket.socket) -> bytes:
+    """All that the manager says until it hangs up."""
+    said = b""
     with suppress(ConnectionResetError):
-        while link.recv(1 << 16):
-            said = True
+        while more := link.recv(1 << 16):
+            said += more
     return said
 
 

@@ -15,6 +15,7 @@ import pytest
 from papertiger_shm import AlreadyExists, Connection, Events, Manager, ManagerUnavailable, connect
 
 from .children import Child
+from .processes import state
 from .sizes import STOPPED_SECONDS, STOPPED_TIMEOUT
 from .waiting import eventually
 
@@ -31,11 +32,6 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def state(pid: int) -> str:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
 
 
 def latencies(events: Events, seconds: float) -> list[float]:
