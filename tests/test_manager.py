@@ -917,6 +917,27 @@ def test_half_open_strangers_keep_nobody_waiting(manager: Manager) -> None:
         link.close()
 
 
+def test_a_newcomer_for_whom_there_is_no_thread_is_turned_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as newcomer:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        listener.setblocking(False)
+        door = admission.Admission(listener, b"key")
+        newcomer.connect(str(tmp_path / "socket"))
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        door.accept()
+        newcomer.settimeout(30)
+        assert newcomer.recv(1) == b""
+        assert not door.sweep()
+        door.close()
+        door._wake.close()
+
+
 @pytest.mark.parametrize("said", [b"", b"\0", b"\xff" * 50, bytes(100), b"\0\0\0\x05hello", b"\x7f\xff\xff\xff"])
 def test_strangers_that_say_nonsense_are_dropped(manager: Manager, backend: ShmBackend, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as link:

@@ -58,7 +58,12 @@ class Admission:
                 if len(self._pending) >= AT_ONCE:
                     _hang_up(next(iter(self._pending)))
                 self._pending[newcomer] = time.monotonic() + SECONDS
-            threading.Thread(target=self._examine, args=(newcomer,), daemon=True, name="newcomer").start()
+            try:
+                threading.Thread(target=self._examine, args=(newcomer,), daemon=True, name="newcomer").start()
+            except RuntimeError:  # the system gives no more threads
+                with self._lock:
+                    del self._pending[newcomer]
+                newcomer.close()
 
     def admitted(self) -> Iterator[socket.socket]:
         """Those who have proven themselves since the last call, not blocking from now on."""
