@@ -35,7 +35,7 @@ from papertiger_shm.errors import (
     PaperTigerError,
     StoreFull,
 )
-from papertiger_shm.shm import admission, rendezvous, wire
+from papertiger_shm.shm import admission, launch, rendezvous, wire
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.client import ShmBackend, open_backend
 from papertiger_shm.shm.leftovers import remove_leftovers
@@ -709,6 +709,15 @@ def test_sessions_end_with_their_clients(manager: Manager, backend: ShmBackend) 
         assert backend.stats()["sessions"] == 1
         other.close()
         eventually(lambda: backend.stats()["sessions"] == 0, "the session goes")
+
+
+def test_a_collector_may_stop_a_manager_where_another_one_is_being_started() -> None:
+    """In that thread, in the midst of it: what the watcher of the one needs to end, that thread holds."""
+    manager = Manager().start()
+    begun = time.monotonic()
+    with launch._FORKING:
+        manager.stop()
+    assert time.monotonic() - begun < 8  # it hung
 
 
 def test_what_a_killed_owner_and_manager_leave_is_taken_over(root: pathlib.Path) -> None:

@@ -219,8 +219,10 @@ def _open_lifeline() -> tuple[int, int]:
 
 
 def _close_lifeline(lifeline: int | None) -> None:
+    if lifeline is None:
+        return
     with _FORKING:
-        if lifeline is not None and lifeline in _lifelines:
+        if lifeline in _lifelines:
             _lifelines.discard(lifeline)
             os.close(lifeline)
 

@@ -150,7 +150,8 @@ class _Owner:
             watcher.join(STOP_SECONDS)
             if watcher.is_alive():
                 _send(self.started, signal.SIGKILL)
-                watcher.join()
+                # Not for ever: the collector may have called this in a thread that has what the watcher waits for.
+                watcher.join(STOP_SECONDS)
         self._remove_remains()
 
     def _remove_remains(self) -> None:
