@@ -35,7 +35,7 @@ from papertiger_shm.errors import (
     PaperTigerError,
     StoreFull,
 )
-from papertiger_shm.shm import admission, launch, rendezvous, wire
+from papertiger_shm.shm import admission, channel, launch, rendezvous, wire
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.client import ShmBackend, open_backend
 from papertiger_shm.shm.leftovers import remove_leftovers
@@ -63,6 +63,11 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
     return result
+
+
+def soon() -> float:
+    """A deadline that no working manager misses."""
+    return time.monotonic() + 30
 
 
 def put(id: str, item: dict[str, Any] | None = None, expect: int | None = None, **more: Any) -> Put:
@@ -177,10 +182,10 @@ def test_the_manager_reads_in_turn_what_a_reader_reads(backend: ShmBackend) -> N
     ]
     for method, arguments in reads:
         directly = getattr(view._reader, method)(*arguments)
-        in_turn = backend.read_in_turn(view._name, method, arguments)
+        in_turn = backend.read_in_turn(view._name, method, arguments, soon())
         assert encode({"": in_turn}) == encode({"": directly}), method
     with pytest.raises(NotFound):
-        backend.read_in_turn(view._name, "page", (5, b"no", None, ()))
+        backend.read_in_turn(view._name, "page", (5, b"no", None, ()), soon())
 
 
 def test_an_unknown_cursor_is_named(backend: ShmBackend) -> None:
@@ -837,6 +842,57 @@ def test_reads_and_timeouts_while_the_manager_is_stopped(manager: Manager) -> No
     patient.close()
 
 
+@contextlib.contextmanager
+def in_place_of_its_manager(backend: ShmBackend, talk: Callable[[socket.socket], None]) -> Iterator[None]:
+    """Let the backend's next request go to ``talk``, in a thread, instead of its manager."""
+    ours, theirs = (channel._Link(fileno=end.detach()) for end in socket.socketpair())
+    admission.set_patience(ours, backend.timeout)
+    assert backend._channel._link is not None
+    backend._channel._link.close()
+    backend._channel._link = ours
+    thread = threading.Thread(target=talk, args=(theirs,))
+    thread.start()
+    try:
+        yield
+    finally:
+        ours.close()
+        thread.join()
+        theirs.close()
+
+
+def test_a_large_request_gives_up_in_time_however_slowly_it_is_taken(manager: Manager) -> None:
+    def take_slowly(link: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while link.recv(128 << 10):
+                time.sleep(0.2)  # a manager that is let run now and then
+
+    backend = open_backend(manager.name, start=False, timeout=1)
+    with in_place_of_its_manager(backend, take_slowly):
+        begun = time.monotonic()
+        with pytest.raises(ManagerUnavailable):
+            backend.commit([put("a", {"id": "a", "created": 1, "data": "x" * (8 << 20)})])
+        assert time.monotonic() - begun < 5  # 12 s if each piece that is taken bought another second
+    backend.close()
+
+
+def test_a_slow_answer_does_not_lengthen_the_wait(manager: Manager) -> None:
+    def drip(link: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            link.recv(1 << 16)
+            link.sendall((100).to_bytes(4, "big"))
+            time.sleep(2.7)
+            link.sendall(b"x")
+            link.recv(1)
+
+    backend = open_backend(manager.name, start=False, timeout=3)
+    with in_place_of_its_manager(backend, drip):
+        begun = time.monotonic()
+        with pytest.raises(ManagerUnavailable):
+            backend.stats()
+        assert time.monotonic() - begun < 5  # 5.7 s if the last byte bought another second
+    backend.close()
+
+
 def commits_again(backend: ShmBackend) -> bool:
     try:
         backend.commit([put("b")])
@@ -1094,7 +1150,7 @@ def test_answers_of_many_megabytes(manager: Manager) -> None:
         payload = os.urandom(1 << 20)
         for n in range(0, 90, 30):
             backend.commit([put(str(m))._replace(payload=payload) for m in range(n, n + 30)])
-        assert backend.read_in_turn(b"t\0ns", "scan", [[]]) == [payload] * 90
+        assert backend.read_in_turn(b"t\0ns", "scan", [[]], soon()) == [payload] * 90
         backend.close()
 
 

@@ -6,7 +6,9 @@ requests mean never enters here.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import socket
 import struct
 import threading
@@ -29,6 +31,9 @@ from .size import parse_size
 __all__ = ["Channel"]
 
 BUFFER = 256 << 10
+AT_ONCE = 64 << 10
+"""Bytes of a request that the socket takes in one go: its buffer is empty when a request begins."""
+
 OWNER_SECONDS = 1.0
 """How long an owner is given to restart its manager before a client that may start one does."""
 
@@ -130,7 +135,7 @@ class Channel:
 
     def _exchange(self, request: bytes, verb: int, deadline: float, *, usual: bool) -> list[Any]:
         """Send and receive, again over a new connection if need be. ``usual``: the whole timeout is still ahead."""
-        sent = False
+        sent = 0.0
         while True:
             link = self._link
             if link is None:
@@ -144,9 +149,14 @@ class Channel:
                     )
             if not usual:
                 set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
+            sent = sent or time.monotonic()
             try:
-                link.sendall(request)
-                sent = True
+                if len(request) <= AT_ONCE:
+                    link.sendall(request)
+                else:
+                    _send_slowly(link, request, deadline)
+                    set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
+                    usual = False
                 answer = self._receive(link, self._number, deadline)
                 if not usual:
                     set_patience(link, self._timeout or LEAST_PATIENCE)
@@ -198,8 +208,7 @@ class Channel:
                 parts.append(answer[2])
                 if answer[1] == wire.LAST:
                     return wire.message_of(b"".join(parts))
-            if time.monotonic() >= deadline:
-                raise BlockingIOError
+            _await(link, select.POLLIN, deadline)
             count = link.recv_into(self._buffer)
         raise EOFError
 
@@ -318,6 +327,24 @@ class _Link(socket.socket):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _send_slowly(link: socket.socket, request: bytes, deadline: float) -> None:
+    """Send what may take long. The kernel's own patience begins anew with each piece that is taken."""
+    rest = memoryview(request)
+    while rest:
+        _await(link, select.POLLOUT, deadline)
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[link.send(rest, socket.MSG_DONTWAIT) :]
+
+
+def _await(link: socket.socket, event: int, deadline: float) -> None:
+    """Wait until the link is ready for more. Raises BlockingIOError at the deadline."""
+    poll = select.poll()
+    poll.register(link, event)
+    left = deadline - time.monotonic()
+    if left <= 0 or not poll.poll(left * 1000):
+        raise BlockingIOError
 
 
 def _listens(place: Place) -> bool:

@@ -7,7 +7,6 @@ turn with its writes. How a request travels is said in ``channel``.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,10 +45,9 @@ class ShmBackend:
 
     def __init__(self, place: Place, *, start: bool, timeout: float) -> None:
         self.url = place.url
+        self.timeout = timeout
         self._place = place
-        self._timeout = timeout
         self._closed = False
-        self._lock = threading.Lock()
         self._attached: _Attached | None = None
         self._reported = 0.0
         self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
@@ -96,7 +94,7 @@ class ShmBackend:
 
     def verify(self) -> dict[str, Any]:
         """Have the whole segment checked, between two commits. Raises CorruptSegment."""
-        figures: dict[str, Any] = self._channel.ask(wire.VERIFY, timeout=max(self._timeout, VERIFY_SECONDS))
+        figures: dict[str, Any] = self._channel.ask(wire.VERIFY, timeout=max(self.timeout, VERIFY_SECONDS))
         return figures
 
     def stop_manager(self) -> None:
@@ -105,11 +103,10 @@ class ShmBackend:
 
     def close(self) -> None:
         """Say goodbye and unmap; again does nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            attached, self._attached = self._attached, None
+        if self._closed:
+            return
+        self._closed = True
+        attached, self._attached = self._attached, None
         if attached is not None and attached.reader.retries:
             self._channel.tell(wire.RETRIES, attached.reader.retries)
         self._channel.close()
@@ -123,27 +120,27 @@ class ShmBackend:
             raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
         return attached, attached.reader.collection(name)
 
-    def renew(self, attached: _Attached) -> None:
+    def renew(self, attached: _Attached, deadline: float) -> None:
         """The segment was closed for ever: find the one that has taken its place, or raise ManagerUnavailable."""
         if self._attached is attached:
-            self._channel.ask(wire.PING)
+            self._channel.ask(wire.PING, timeout=deadline - time.monotonic())
             if self._attached is attached:
                 # The manager that closed it still answers, in its last moments; the next one to ask meets the next.
                 time.sleep(0.005)
 
-    def read_in_turn(self, name: bytes, method: str, arguments: Sequence[Any]) -> Any:
+    def read_in_turn(self, name: bytes, method: str, arguments: Sequence[Any], deadline: float) -> Any:
         """Have the manager read, in turn with its writes."""
         self._report_retries()
-        return self._channel.ask(wire.READ, name, method, list(arguments))
+        return self._channel.ask(wire.READ, name, method, list(arguments), timeout=deadline - time.monotonic())
 
     def _attach(self, about: dict[str, Any]) -> None:
         """Called with each new connection: map the segment, unless it is the one that is mapped."""
         attached = self._attached
         if attached is None or attached.segment.name != about["segment"]:
-            fresh = _Attached(segments.attach(about["segment"]))
-            with self._lock:
-                if not self._closed:
-                    self._attached = fresh
+            self._attached = _Attached(segments.attach(about["segment"]))
+            if self._closed:
+                # In another thread, meanwhile. No lock says so: a child forked while one is held could never close.
+                self._attached = None
             # The old one is not released: another thread may be reading. It goes with its last reader.
 
     def _report_retries(self) -> None:
@@ -175,7 +172,7 @@ class ShmCollection:
         try:
             return self._reader.get(id.encode())
         except (Closed, Contended, ValueError) as trouble:
-            found: bytes | None = self._again(trouble, "get", id.encode())
+            found: bytes | None = self._again(trouble, self._deadline(), "get", id.encode())
             return found
 
     def entry(self, id: str) -> tuple[int, bytes] | None:
@@ -223,21 +220,24 @@ class ShmCollection:
         """As ``scan``, each payload with its version."""
         return [(version, payload) for version, payload in self._read("entries", list(filters))]
 
+    def _deadline(self) -> float:
+        return time.monotonic() + self._backend.timeout
+
     def _read(self, method: str, *arguments: Any) -> Any:
+        deadline = self._deadline()
         try:
             return getattr(self._reader, method)(*arguments)
         except (Closed, Contended, ValueError) as trouble:
-            return self._again(trouble, method, *arguments)
+            return self._again(trouble, deadline, method, *arguments)
 
-    def _again(self, trouble: Exception, method: str, *arguments: Any) -> Any:
+    def _again(self, trouble: Exception, deadline: float, method: str, *arguments: Any) -> Any:
         """Read from the segment that is in use now, or have the manager read."""
         backend = self._backend
-        deadline = time.monotonic() + backend._timeout
         while not isinstance(trouble, Contended):
             if isinstance(trouble, ValueError) and self._attached is backend._attached:
                 raise trouble
             if isinstance(trouble, Closed):
-                backend.renew(self._attached)
+                backend.renew(self._attached, deadline)
             self._attached, self._reader = backend.reader(self._name)
             try:
                 return getattr(self._reader, method)(*arguments)
@@ -245,7 +245,7 @@ class ShmCollection:
                 trouble = more
             if time.monotonic() >= deadline:
                 break
-        return backend.read_in_turn(self._name, method, arguments)
+        return backend.read_in_turn(self._name, method, arguments, deadline)
 
 
 class _Attached:
