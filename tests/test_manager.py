@@ -35,7 +35,7 @@ from papertiger_shm.errors import (
     PaperTigerError,
     StoreFull,
 )
-from papertiger_shm.shm import admission, channel, launch, rendezvous, wire
+from papertiger_shm.shm import admission, channel, failpoint, launch, rendezvous, wire
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.client import ShmBackend, open_backend
 from papertiger_shm.shm.leftovers import remove_leftovers
@@ -682,6 +682,27 @@ def test_requests_that_failed_leave_no_doubt_about_the_next(manager: Manager, ba
     writer.join()
     assert backend.collection("t", "ns").get("b") is not None
     other.close()
+
+
+def test_a_first_request_is_not_repeated_to_a_manager_that_may_have_forgotten_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was applied and not answered, and its client comes back when its session has ended."""
+    forgetful = "import papertiger_shm.shm.server as server\nserver.GRACE = 0.0\nmain(orders)\n"
+    monkeypatch.setattr(launch, "_BOOT", launch._BOOT.replace("main(orders)\n", forgetful))
+    monkeypatch.setattr(channel, "FORGOTTEN", 0.0)
+    monkeypatch.setenv(failpoint.VARIABLE, "journal-cleared:3")
+    with Manager() as manager:
+        monkeypatch.delenv(failpoint.VARIABLE)
+        backend = open_backend(manager.name, start=False, timeout=30)
+        backend.commit([put("a")])
+        backend.commit([put("a")])
+        late = open_backend(manager.name, start=False, timeout=30)
+        with pytest.raises(ManagerUnavailable, match="does not know this client"):
+            increment(late, "n", 1)
+        assert increment(late, "n", 0) == 1
+        late.close()
+        backend.close()
 
 
 def test_a_request_sent_again_is_answered_again(manager: Manager, backend: ShmBackend) -> None:

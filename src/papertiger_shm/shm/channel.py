@@ -37,6 +37,9 @@ AT_ONCE = 64 << 10
 OWNER_SECONDS = 1.0
 """How long an owner is given to restart its manager before a client that may start one does."""
 
+FORGOTTEN = 50.0
+"""Seconds after which a manager may not remember a client that it has lost: a little less than it keeps them for."""
+
 DEFAULT_SIZE = "4 GiB"
 
 LEAST_PATIENCE = 0.02
@@ -142,7 +145,12 @@ class Channel:
                 # An answer may be allowed to take longer than the timeout; finding the manager is not.
                 link, last = self._connect(min(deadline, time.monotonic() + self._timeout))
                 usual = False
-                if sent and verb == wire.COMMIT and self._committed and not last:
+                if (
+                    sent
+                    and verb == wire.COMMIT
+                    and not last
+                    and (self._committed or sent + FORGOTTEN < time.monotonic())
+                ):
                     raise ManagerUnavailable(
                         f"the connection to {self._place.url} was lost and the manager does not know this client any "
                         "more: whether the last write was applied cannot be told; read it back"
