@@ -17,6 +17,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from papertiger_shm.errors import (
     StoreFull,
 )
 from papertiger_shm.shm import admission, channel, failpoint, launch, rendezvous, wire
+from papertiger_shm.shm import manager as managers
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.client import ShmBackend, open_backend
 from papertiger_shm.shm.leftovers import remove_leftovers
@@ -746,6 +748,27 @@ def test_a_collector_may_stop_a_manager_where_another_one_is_being_started() -> 
     assert time.monotonic() - begun < 8  # it hung
 
 
+@pytest.mark.parametrize(("status", "least"), [(3, 0.2 + 0.4 + 0.8 + 0.8), (-signal.SIGKILL, 0.0)])
+def test_what_ends_as_soon_as_it_is_ready_is_not_started_again_at_once(
+    status: int, least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it was killed from outside. The processes are pretended, so that starting them takes no time."""
+    starts: list[float] = []
+    ended = SimpleNamespace(wait=lambda: status, send_signal=lambda number: None)
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        starts.append(time.monotonic())
+        return SimpleNamespace(process=ended, pid=0, let_go=lambda: None)
+
+    monkeypatch.setattr(managers, "launch", start)
+    manager = Manager().start()
+    eventually(lambda: len(starts) > 6, "six restarts")
+    assert starts[6] - starts[1] > least
+    begun = time.monotonic()
+    manager.stop()
+    assert time.monotonic() - begun < 8
+
+
 def test_what_a_killed_owner_and_manager_leave_is_taken_over(root: pathlib.Path) -> None:
     owner = python(
         OWNER.replace("sys.stdin", "backend.commit(eval(sys.argv[1])); print('x', flush=True); sys.stdin"), "[]"
@@ -1342,6 +1365,8 @@ def test_a_supervisor_starts_all_or_none(manager: Manager) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_another_user_gets_nothing(manager: Manager) -> None:
     place = Place(manager.name)
+    card = place.card()
+    assert card is not None
     child = os.fork()
     if not child:
         status = 1
@@ -1353,13 +1378,22 @@ def test_another_user_gets_nothing(manager: Manager) -> None:
                 open_backend(manager.name, start=False, timeout=1)
             except AccessDenied:
                 denied += 1
-            card = place  # known beforehand, as an attacker may
+            # Known beforehand, as they may be to an attacker.
             with socket.socket(socket.AF_UNIX) as link:
                 try:
-                    link.connect(card.socket)
+                    link.connect(place.socket)
                 except PermissionError:
                     denied += 1
-            status = 0 if denied == 2 else 2
+            for attach in (segments.attach, segments.attach_writable):
+                try:
+                    attach(card.segment)
+                except AccessDenied:
+                    denied += 1
+            try:
+                os.open(f"/dev/shm/{card.segment}", os.O_RDONLY)
+            except PermissionError:
+                denied += 1
+            status = 0 if denied == 5 else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

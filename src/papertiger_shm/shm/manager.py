@@ -34,6 +34,13 @@ RESTART_TRIES = 6
 """Failed starts in a row, 0.05 s after the first and twice as long after each, before the owner gives up."""
 
 
+SOON = 1.0
+"""Seconds: a manager that ends by itself so soon after it was ready is likely to do so again."""
+
+LONGEST_PAUSE = 0.8
+"""Seconds between two such starts in the end; less than clients wait before they see to a manager themselves."""
+
+
 class Manager:
     """Owns a store: its segment and the one process that writes to it.
 
@@ -119,7 +126,7 @@ class _Owner:
         self._pid = os.getpid()
         # Re-entrant, since the collector may call stop() at any point of a thread that holds it.
         self._lock = threading.RLock()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._remains = False
         self._watcher: threading.Thread | None = None
 
@@ -129,7 +136,7 @@ class _Owner:
         with self._lock:
             if self.started is not None:
                 return
-            self._stopping = False
+            self._stopping.clear()
             self.failure = None
             self.started = launch(self._place, kind="owned", max_size=self._max_size)
             self._remains = False
@@ -141,7 +148,7 @@ class _Owner:
             return
         watcher = self._watcher
         with self._lock:
-            self._stopping = True
+            self._stopping.set()
             started = self.started
             if started is not None:
                 started.let_go()
@@ -163,18 +170,25 @@ class _Owner:
 
     def _watch(self) -> None:
         """Wait for the process to end, for as often as it is to be started again."""
+        in_a_row = 0
         while True:
             started = self.started
             assert started is not None
+            ready = time.monotonic()
             status = started.process.wait()
+            # Who was killed has no fault that it would meet again.
+            faulty = status != -signal.SIGKILL and time.monotonic() - ready < SOON
+            in_a_row = in_a_row + 1 if faulty else 0
+            if in_a_row > 1:
+                self._stopping.wait(min(0.05 * 2**in_a_row, LONGEST_PAUSE))
             # 0 is a stop on purpose: by us, or because someone told it to. Then it has removed everything itself.
-            if status == 0 or self._stopping or not self.may_restart() or not self._restart():
+            if status == 0 or self._stopping.is_set() or not self.may_restart() or not self._restart():
                 break
         with self._lock:
             started.let_go()
             self._remains = status != 0
             self.started = None
-            if self._stopping:
+            if self._stopping.is_set():
                 self._remove_remains()
 
     def _restart(self) -> bool:
@@ -187,15 +201,15 @@ class _Owner:
             else:
                 with self._lock:
                     before, self.started = self.started, started
-                    if self._stopping:
+                    if self._stopping.is_set():
                         started.let_go()
                 if before is not None:
                     before.let_go()
                 self.failure = None
                 return True
-            if self._stopping:
+            if self._stopping.is_set():
                 return False
-            time.sleep(pause)
+            self._stopping.wait(pause)
             pause *= 2
         return False
 
