@@ -66,6 +66,24 @@ def test_an_empty_dump(things: Any, tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_dump_takes_its_place_when_it_is_complete(things: Any, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"things{suffix}"
+    things.insert({"id": "first"})
+    things.dump(file)
+    before = file.read_bytes()
+    things.insert({"id": "second"})
+
+    def interrupt(done: int, total: int) -> None:
+        assert file.read_bytes() == before
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        things.dump(file, progress=interrupt)
+    assert file.read_bytes() == before
+    assert [*tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_long_work_tells_how_far_it_is(things: Any, tmp_path: Path, suffix: str) -> None:
     things.insert_many({"id": str(n), "created": n // 7} for n in range(3_500))
     before = ids(things)

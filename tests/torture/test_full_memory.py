@@ -5,12 +5,14 @@ Functions named ``in_...`` run in fresh interpreters: they import what they need
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from interpreters import run
 from papertiger_shm import Events, Manager, StoreFull
+from papertiger_shm.transfer import MAX_BATCH_ITEMS
 
 from .filling import fill_and_empty, told_what_to_do
 from .fresh import PYTHONPATH
@@ -113,6 +115,19 @@ def test_max_size_is_used_up(record_property: Any) -> None:
     print(figures)
     assert figures["reserved"] <= size
     assert min(figures["taken"]) > 0.6 * size, figures
+
+
+def test_a_file_too_large_for_the_store_goes_in_batch_by_batch(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(f'{{"id": "evt_{n}", "created": 1, "data": "{"x" * 200}"}}\n' for n in range(9_000)))
+    with Manager(max_size="1 MiB") as manager, manager.connect() as connection:
+        events = Events(connection, "loaded")
+        with pytest.raises(StoreFull) as full:
+            events.load(file)
+        assert len(events) > 0
+        assert len(events) % MAX_BATCH_ITEMS == 0, "half a batch went in"
+        assert f"{len(events):,}" in str(full.value)
+        connection.verify()
 
 
 @pytest.mark.parametrize("kibibytes", [64, 96, 128, 192, 256, 512])
