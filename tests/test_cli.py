@@ -214,7 +214,7 @@ DUMPS = """
 import sys
 from papertiger_shm import Events, connect
 with connect(sys.argv[1]) as connection:
-    for number in range(40):
+    for number in range(200):
         Events(connection).dump(f"{sys.argv[2]}/{number}.jsonl")
 """
 
