@@ -177,9 +177,9 @@ class _Owner:
             ready = time.monotonic()
             status = started.process.wait()
             # Who was killed has no fault that it would meet again.
-            faulty = status != -signal.SIGKILL and time.monotonic() - ready < SOON
+            faulty = status not in (0, -signal.SIGKILL) and time.monotonic() - ready < SOON
             in_a_row = in_a_row + 1 if faulty else 0
-            if in_a_row > 1:
+            if in_a_row > 1 and self.may_restart is _always:  # a supervisor has a limit of its own, and counts by time
                 self._stopping.wait(min(0.05 * 2**in_a_row, LONGEST_PAUSE))
             # 0 is a stop on purpose: by us, or because someone told it to. Then it has removed everything itself.
             if status == 0 or self._stopping.is_set() or not self.may_restart() or not self._restart():
