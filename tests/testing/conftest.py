@@ -15,6 +15,8 @@ from testing.parties import join
 def run_manager() -> Iterator[Manager]:
     with Manager(max_size="64 MiB") as manager:
         yield manager
+        with manager.connect() as connection:
+            connection.verify()
 
 
 @pytest.fixture
@@ -22,7 +24,6 @@ def url(run_manager: Manager) -> Iterator[str]:
     """Of an empty store."""
     yield run_manager.url
     with run_manager.connect() as connection:
-        connection.verify()
         connection.clear_namespace("papertiger-run")
 
 

@@ -41,6 +41,7 @@ class Party:
         self.told: list[str] = []
         self._leases: dict[int, Any] = {}
         self._lock = threading.Lock()
+        assert self.lease_id
 
     @property
     def lease_id(self) -> str:
@@ -95,6 +96,9 @@ class Worker:
         self.process.join(SECONDS)
         assert self.process.exitcode is not None, "it still runs"
         return -self.process.exitcode
+
+    def has_answered_within(self, seconds: float) -> bool:
+        return self._answers.poll(seconds)
 
     def result(self) -> Any:
         assert self._answers.poll(SECONDS), "it did not answer"

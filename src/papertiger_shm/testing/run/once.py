@@ -169,12 +169,18 @@ class Once:
 
 
 def _is_outcome(error: BaseException) -> bool:
-    """Whether that is what came of the function, as opposed to what stopped it. pytest's own are no ``Exception``."""
-    return isinstance(error, Exception) or type(error).__module__ == "_pytest.outcomes"
+    """Whether that is what came of the function, as opposed to what stopped it."""
+    return isinstance(error, Exception) or _is_pytests(error, "fail") or _is_pytests(error, "skip")
+
+
+def _is_pytests(error: BaseException, call: str) -> bool:
+    """Whether it is what this call of pytest's raises, which is no ``Exception``."""
+    pytest = sys.modules.get("pytest")
+    return pytest is not None and isinstance(error, getattr(pytest, call).Exception)
 
 
 def _state_of(error: BaseException) -> str:
-    return "skipped" if (type(error).__module__, type(error).__name__) == ("_pytest.outcomes", "Skipped") else "failed"
+    return "skipped" if _is_pytests(error, "skip") else "failed"
 
 
 def _account_of(error: BaseException) -> str:
