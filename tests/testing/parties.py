@@ -70,7 +70,7 @@ class Party:
 
 def join(url: str, worker: str = "gw0", more: int = 99) -> Run:
     """This process as a worker of the run."""
-    return Run(Party(connect(url), worker, more), Path("/tmp"))  # type: ignore[arg-type]
+    return Run(Party(connect(url), worker, more), lambda: Path("/tmp"))  # type: ignore[arg-type]
 
 
 class Worker:

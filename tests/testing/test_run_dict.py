@@ -20,6 +20,7 @@ STEPS = st.one_of(
     st.tuples(st.just("set"), KEYS, VALUES),
     st.tuples(st.just("del"), KEYS),
     st.tuples(st.just("get"), KEYS),
+    st.tuples(st.just("modify"), KEYS, VALUES),
     st.tuples(st.sampled_from(["pop", "setdefault"]), KEYS, VALUES),
     st.tuples(st.just("pop"), KEYS),
     st.tuples(st.just("update"), st.dictionaries(KEYS, VALUES, max_size=4)),
@@ -38,9 +39,18 @@ def outcome(mapping: Any, step: str, *arguments: Any) -> Any:
         if step == "del":
             del mapping[arguments[0]]
             return None
+        if step == "modify":
+            return modified(mapping, *arguments)
         return getattr(mapping, step)(*arguments)
     except KeyError:
         return KeyError
+
+
+def modified(mapping: Any, key: str, default: Any) -> Any:
+    if not isinstance(mapping, dict):
+        return mapping.modify(key, lambda value: [value], default)
+    mapping[key] = [mapping.get(key, default)]
+    return mapping[key]
 
 
 @given(steps=st.lists(STEPS, max_size=30))
@@ -103,20 +113,20 @@ def test_modify(run: Run) -> None:
     config = run.dict("config")
     with pytest.raises(NotFound, match="modify: dict 'config' has no key 'a'"):
         config.modify("a", lambda value: value)
-    default = [1]
-    assert config.modify("a", lambda value: [*value, 2], default) == [1, 2]
-    assert default == [1]
 
     def append(value: list[int]) -> list[int]:
-        value.append(3)
+        value.append(len(value))
         return value
 
-    assert config.modify("a", append) == [1, 2, 3] == config["a"]
+    default = [0]
+    assert config.modify("a", append, default) == [0, 1]
+    assert default == [0]
+    assert config.modify("a", append) == [0, 1, 2] == config["a"]
     with pytest.raises(InvalidRequest, match="the function returned None for the key 'a'"):
         config.modify("a", lambda value: value.append(4))
     with pytest.raises(KeyError, match="mine"):
         config.modify("a", lambda value: {}["mine"], 5)
-    assert config["a"] == [1, 2, 3]
+    assert config["a"] == [0, 1, 2]
 
 
 def test_what_is_read_is_a_copy(run: Run) -> None:

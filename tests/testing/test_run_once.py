@@ -115,6 +115,18 @@ def once(run: Run) -> Any:
     return Once(run._connection, run._participant, "seed")
 
 
+def test_who_has_lost_it_changes_nothing(url: str, run: Run) -> None:
+    loser = join(url, "loser")
+
+    def lose() -> str:
+        loser._participant.die()  # type: ignore[attr-defined]
+        assert run.once("seed", lambda: "winner's") == "winner's"
+        return "loser's"
+
+    loser.once("seed", lose)
+    assert run.once("seed", int) == "winner's"
+
+
 def seed_fatally(run: Run, fatal: Fatal) -> Any:
     with fatal.armed():
         return run.once("seed", lambda: "victim's")

@@ -32,7 +32,11 @@ class Run:
     """
 
     def __init__(self, participant: Participant, directory: Callable[[], Path]) -> None:
-        """``directory``: gives, and makes, the directory that all workers of the run share."""
+        """``directory``: gives, and makes, the directory that all workers of the run share.
+
+        All goes through the participant's connection, which no test may have: in a transaction of the test's on it
+        nothing here would happen before the transaction's end.
+        """
         self._participant = participant
         self._connection = participant.connection
         self._directory = directory
