@@ -165,10 +165,14 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.release()
-        else:
-            self._give_back()  # an error about the lock would hide the one that ends the block
+        try:
+            if kind is None:
+                self.release()
+                return
+        except BaseException:
+            self._give_back()
+            raise
+        self._give_back()  # an error about the lock would hide the one that ends the block
 
     def __repr__(self) -> str:
         holder = self.holder
