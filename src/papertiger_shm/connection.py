@@ -202,10 +202,12 @@ class Connection:
                 yield outer
             return
         transaction = Transaction(self)
-        _active.set((*_active.get(), transaction))
         try:
+            _active.set((*_active.get(), transaction))
             yield transaction
         finally:
+            # By one store, before anything that an interruption may cut short: later writes must not go in here.
+            transaction._over = True
             # Not ContextVar.reset(): a generator may be finished in another context than it was begun in.
             _active.set(tuple(other for other in _active.get() if other is not transaction))
         transaction._send()
@@ -245,7 +247,7 @@ class Connection:
 
     def _transaction(self) -> Transaction | None:
         for transaction in _active.get():
-            if transaction._connection is self and transaction._owner == _here():
+            if transaction._connection is self and not transaction._over and transaction._owner == _here():
                 return transaction
         return None
 
@@ -271,6 +273,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._owner = _here()
+        self._over = False
         self._operations: list[Operation] = []
         self._results: list[Any] | None = None
 

@@ -68,7 +68,7 @@ class Channel:
         self._timeout = timeout
         self._connected = connected
         self._buffer = memoryview(bytearray(BUFFER))
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         self._link: socket.socket | None = None
         self._client = os.urandom(16)
         self._number = 0
@@ -81,7 +81,12 @@ class Channel:
     def open(self) -> None:
         """Connect now. Raises ManagerUnavailable, AccessDenied."""
         deadline = time.monotonic() + self._timeout
-        self._acquire(deadline)
+        self._refuse_reentry()
+        try:
+            self._acquire(deadline)
+        except BaseException:
+            self._release_if_ours()
+            raise
         try:
             if self._link is None:
                 self._connect(deadline)
@@ -91,9 +96,14 @@ class Channel:
     def ask(self, verb: int, *arguments: Any, timeout: float | None = None) -> Any:
         """The manager's answer. Raises the error that it reports, ManagerUnavailable without an answer in time."""
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        at_once = self._lock.acquire(False)
-        if not at_once:
-            self._acquire(deadline)
+        self._refuse_reentry()
+        try:
+            at_once = self._lock.acquire(False)
+            if not at_once:
+                self._acquire(deadline)
+        except BaseException:
+            self._release_if_ours()
+            raise
         try:
             self._number = number = self._number + 1
             request = wire.request_frame([number, verb, *arguments])
@@ -114,14 +124,21 @@ class Channel:
 
     def tell(self, verb: int, *arguments: Any) -> None:
         """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
-        if self._lock.acquire(False):
-            try:
-                if self._link is not None:
-                    self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
-            except OSError:
-                self._hang_up()
-            finally:
-                self._lock.release()
+        if self._lock._is_owned():
+            return
+        try:
+            if not self._lock.acquire(False):
+                return
+        except BaseException:
+            self._release_if_ours()
+            raise
+        try:
+            if self._link is not None:
+                self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
+        except OSError:
+            self._hang_up()
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Say goodbye and hang up; a request of another thread is waited for."""
@@ -226,6 +243,19 @@ class Channel:
             "applied; see whether the process is stopped or overloaded, or connect with a longer timeout"
         )
 
+    def _refuse_reentry(self) -> None:
+        """A signal handler or a finalizer that asks in the middle of a request of its own thread."""
+        if self._lock._is_owned():
+            raise ManagerUnavailable(
+                f"the connection to {self._place.url} is busy with a request that this very call has interrupted: use "
+                "another connection in signal handlers and finalizers"
+            )
+
+    def _release_if_ours(self) -> None:
+        """An interruption may come when the lock is taken and before that is known; kept, nobody would ever get it."""
+        if self._lock._is_owned():
+            self._lock.release()
+
     def _acquire(self, deadline: float) -> None:
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise ManagerUnavailable(
@@ -323,11 +353,16 @@ class Channel:
 
     def _forget_parent(self) -> None:
         """In a forked child: be another client, with a connection of its own when it needs one."""
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         self._buffer = memoryview(bytearray(BUFFER))
         self._client = os.urandom(16)
         self._number = self._committed = 0
         self._hang_up()
+
+
+def _new_lock() -> Any:
+    """One that can say whether this thread has it; it is never taken twice."""
+    return threading.RLock()
 
 
 class _Link(socket.socket):

@@ -15,7 +15,7 @@ from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, 
 from papertiger_shm.testing.run.names import checked_name, id_of
 from papertiger_shm.testing.run.patience import Patience, seconds
 from papertiger_shm.testing.run.thread import this_thread
-from papertiger_shm.testing.run.versions import settle, take
+from papertiger_shm.testing.run.versions import outside_transactions, settle, take
 
 if TYPE_CHECKING:
     from papertiger_shm.testing.participant import Participant
@@ -142,9 +142,13 @@ class Lock:
 
     def _give_back(self) -> None:
         """After an interruption, at whatever moment: hold nothing."""
-        with contextlib.suppress(PaperTigerError):  # what interrupted is what the caller has to know
+
+        def give_back() -> None:
             settle(self._locks)
             take(self._locks, self._id, self._is_this_threads)
+
+        with contextlib.suppress(PaperTigerError):  # what interrupted is what the caller has to know
+            outside_transactions(give_back)
 
     def _is_this_threads(self, held: dict[str, Any]) -> bool:
         return self._is_of(held, this_thread())

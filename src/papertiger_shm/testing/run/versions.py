@@ -6,11 +6,12 @@ What the items mean never enters this room.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from papertiger_shm import Conflict, NotFound, Store
 
-__all__ = ["look", "settle", "take"]
+__all__ = ["look", "outside_transactions", "settle", "take"]
 
 _NOBODY = "\x7f"
 """An id that no item of a run has; deleting it changes nothing."""
@@ -50,3 +51,8 @@ def settle(store: Store) -> None:
     request that comes after a later one of the same connection, so one that changes nothing does.
     """
     store.delete(_NOBODY)
+
+
+def outside_transactions(function: Callable[[], object]) -> None:
+    """Call it where no write waits for the end of a transaction, such as one whose end was interrupted."""
+    Context().run(function)
