@@ -203,13 +203,16 @@ class Connection:
             return
         transaction = Transaction(self)
         try:
-            _active.set((*_active.get(), transaction))
-            yield transaction
+            try:
+                _active.set((*(other for other in _active.get() if not other._over), transaction))
+                yield transaction
+            finally:
+                transaction._over = True
         finally:
-            # By one store, before anything that an interruption may cut short: later writes must not go in here.
+            # Again, since an interruption may come before any line, the one above too: no later write may go in here.
             transaction._over = True
             # Not ContextVar.reset(): a generator may be finished in another context than it was begun in.
-            _active.set(tuple(other for other in _active.get() if other is not transaction))
+            _active.set(tuple(other for other in _active.get() if not other._over))
         transaction._send()
 
     def commit(self, operations: Sequence[Operation]) -> list[Any] | None:

@@ -5,8 +5,11 @@ No test enters this room. Whoever is killed here is killed by SIGKILL; whatever 
 
 from __future__ import annotations
 
+import itertools
+import linecache
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -25,6 +28,8 @@ from papertiger_shm.testing.run import Run
 
 SECONDS = 20.0
 """How long anything may take; what takes longer hangs."""
+
+PACKAGE = f"{os.sep}papertiger_shm{os.sep}"
 
 _forking = get_context("fork")
 
@@ -224,3 +229,40 @@ def interrupted_under_way(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> 
 
 MOMENTS = [(number, after) for number in range(1, 5) for after in (False, True)]
 """Before and after each of the first commits of a call; those a call does not reach strike nobody."""
+
+
+class _AtLine:
+    """Interrupts this thread before the ``number``-th line of the package that it comes to."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+        self.where = ""
+
+    def __call__(self, frame: Any, event: str, _: Any) -> Any:
+        if PACKAGE not in frame.f_code.co_filename:
+            return None
+        # No signal is seen at a "try:", which does nothing and, in some versions, is not covered by what is around it.
+        if event != "line" or linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:":
+            return self
+        self.left -= 1
+        if not self.left:
+            sys.settrace(None)
+            self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
+            raise KeyboardInterrupt(self.where)
+        return self
+
+
+def interrupted_at_each_line(call: Callable[[], Any]) -> Iterator[str]:
+    """Make the call over and over, interrupted before each line of the package in turn; gives where, after each."""
+    for number in itertools.count(1):
+        tracing, before = _AtLine(number), sys.gettrace()
+        sys.settrace(tracing)
+        try:
+            call()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        if not tracing.where:
+            return
+        yield tracing.where

@@ -24,6 +24,7 @@ from testing.parties import (
     Worker,
     die,
     interrupt,
+    interrupted_at_each_line,
     interrupted_under_way,
     join,
     together,
@@ -224,6 +225,17 @@ def test_interrupted_at_any_commit(run: Run, number: int, after: bool) -> None:
     assert state["arrived"] == []
     assert state["failed"] == {}
     assert (state["broken"] is None) == ((number, after) == (1, False))
+
+
+def test_interrupted_at_any_line(run: Run) -> None:
+    phase = run.barrier("phase", 2)
+    phase.reset()
+    for place in interrupted_at_each_line(lambda: wait(run, 2, 0)):
+        state = Barriers(run._connection, "papertiger-run/r1").get("phase")
+        assert state["arrived"] == [], place
+        assert state["failed"] == {}, place
+        if state["broken"]:
+            phase.reset()
 
 
 def test_interrupted_while_the_request_is_on_its_way(

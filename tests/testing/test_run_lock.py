@@ -14,7 +14,18 @@ import pytest
 from papertiger_shm import InvalidRequest, Manager
 from papertiger_shm.testing.run import Run
 from papertiger_shm.testing.run.lock import Locks
-from testing.parties import MOMENTS, Fatal, Worker, die, interrupt, interrupted_under_way, join, together, until
+from testing.parties import (
+    MOMENTS,
+    Fatal,
+    Worker,
+    die,
+    interrupt,
+    interrupted_at_each_line,
+    interrupted_under_way,
+    join,
+    together,
+    until,
+)
 
 
 def count_up(run: Run, path: Path, rounds: int, threads: int = 2) -> None:
@@ -137,6 +148,20 @@ def test_interrupted_at_any_commit(run: Run, call: str, number: int, after: bool
     assert run.lock("port").holder is None
     with lock:
         pass
+
+
+def test_interrupted_at_any_line(run: Run) -> None:
+    lock = run.lock("port")
+
+    def call() -> None:
+        with lock:
+            pass
+
+    places = []
+    for place in interrupted_at_each_line(call):
+        places.append(place)
+        assert not lock.locked, place
+    assert len(places) > 50
 
 
 @pytest.mark.parametrize("call", ["with", "acquire", "release"])

@@ -12,13 +12,14 @@ import pytest
 
 from papertiger_shm import InvalidItem, InvalidRequest, Manager
 from papertiger_shm.testing.run import Run
-from papertiger_shm.testing.run.once import OnceFailed
+from papertiger_shm.testing.run.once import Deeds, OnceFailed
 from testing.parties import (
     MOMENTS,
     Fatal,
     Worker,
     die,
     interrupt,
+    interrupted_at_each_line,
     interrupted_under_way,
     join,
     together,
@@ -150,6 +151,14 @@ def test_interrupted_at_any_commit(run: Run, number: int, after: bool) -> None:
     except KeyboardInterrupt:
         assert number <= 2
     assert run.once("seed", lambda: "mine") == ("mine" if (number, after) < (2, True) else "victim's")
+
+
+def test_interrupted_at_any_line(run: Run) -> None:
+    deeds = Deeds(run._connection, "papertiger-run/r1")
+    for place in interrupted_at_each_line(lambda: run.once("seed", lambda: 1)):
+        deed = deeds.get("seed", None)
+        assert deed is None or deed["state"] == "done", place
+        deeds.clear()
 
 
 def test_interrupted_while_the_request_is_on_its_way(

@@ -84,14 +84,12 @@ class Channel:
         self._refuse_reentry()
         try:
             self._acquire(deadline)
+            if self._link is None:
+                self._connect(deadline)
+            self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
-        try:
-            if self._link is None:
-                self._connect(deadline)
-        finally:
-            self._lock.release()
 
     def ask(self, verb: int, *arguments: Any, timeout: float | None = None) -> Any:
         """The manager's answer. Raises the error that it reports, ManagerUnavailable without an answer in time."""
@@ -101,10 +99,6 @@ class Channel:
             at_once = self._lock.acquire(False)
             if not at_once:
                 self._acquire(deadline)
-        except BaseException:
-            self._release_if_ours()
-            raise
-        try:
             self._number = number = self._number + 1
             request = wire.request_frame([number, verb, *arguments])
             try:
@@ -116,8 +110,10 @@ class Channel:
             if verb == wire.COMMIT and answer[1] == wire.OK:
                 # Of a request that failed the manager remembers nothing.
                 self._committed = number
-        finally:
             self._lock.release()
+        except BaseException:
+            self._release_if_ours()
+            raise
         if answer[1] == wire.ERROR:
             wire.raise_error(answer[2], answer[3])
         return answer[2]
@@ -129,16 +125,15 @@ class Channel:
         try:
             if not self._lock.acquire(False):
                 return
+            try:
+                if self._link is not None:
+                    self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
+            except OSError:
+                self._hang_up()
+            self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
-        try:
-            if self._link is not None:
-                self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
-        except OSError:
-            self._hang_up()
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
         """Say goodbye and hang up; a request of another thread is waited for."""
