@@ -12,17 +12,10 @@ from rich.table import Table
 from benchmarks.cases import Ratio, Result
 from benchmarks.measure import Samples
 
-__all__ = ["as_data", "print_machine", "print_results"]
+__all__ = ["as_data", "print_results"]
 
 NOISE = 1.1
 """Two medians no further apart than this count as the same; so do any whose middle halves overlap."""
-
-
-def print_machine(console: Console, machine: Mapping[str, str]) -> None:
-    table = Table(box=None, show_header=False)
-    for name, value in machine.items():
-        table.add_row(name, value, style="dim")
-    console.print(table)
 
 
 def print_results(console: Console, results: Sequence[Result]) -> None:
