@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.shared_fixtures.contenders import FEATURES, WORKERS, Contender
+from benchmarks.shared_fixtures.contenders import FEATURES, WORKERS, XDIST, Contender
 from benchmarks.shared_fixtures.suite import Run, Suite
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Observation",
     "access",
     "alone",
+    "elsewhere",
     "failing",
     "features",
     "life",
@@ -74,6 +76,12 @@ def by_name(contender: Contender) -> str:
     )
 
 
+def in_one_test(contender: Contender) -> str:
+    """So that most workers never come to the fixture."""
+    others = numbered("journal.use(None)", TESTS - 1, "")
+    return f"{others}\ndef test_last(resource):\n    journal.use({contender.value})\n"
+
+
 def runs(run: Run) -> Run:
     """The run, unless it never came to its tests."""
     if run.hung:
@@ -109,6 +117,7 @@ def life(contender: Contender) -> Observation:
         "`return`": (contender.returned, by_argument(contender)),
         "`yield`": (contender.yielded, by_argument(contender)),
         "`getfixturevalue`": (contender.with_tear_down, by_name(contender)),
+        "used by one test": (contender.yielded, in_one_test(contender)),
     }
     return {
         name: one_life(contender, conftest, tests) for name, (conftest, tests) in ways.items() if conftest is not None
@@ -161,8 +170,25 @@ def alone(contender: Contender) -> Observation:
     return {"`-n 0`": killed_and_again(contender, contender.alone)}
 
 
+def elsewhere(contender: Contender) -> Observation:
+    """The same with workers that xdist takes to be on another host, which their temporary directories depend on."""
+    if contender.workers != XDIST:
+        raise Cannot("has no workers on other hosts")
+    spec = f"{WORKERS}*ssh=elsewhere//python={sys.executable}//chdir={{home}}/elsewhere"
+    arguments = ["--dist=load", f"--tx={spec}", "--rsyncdir={home}/suite"]
+    return {"`--tx ssh=...`": killed_and_again(contender, arguments)}
+
+
+SSH = """#!/bin/sh
+# Stands for the ssh that would run its last argument on another host.
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
 def killed_and_again(contender: Contender, arguments: Sequence[str]) -> Observation:
     with suite(contender, contender.with_tear_down, by_argument(contender)) as written:
+        written.command("ssh", SSH)
         place = [argument.format(home=written.home) for argument in arguments]
         first = written.run(place, kill_after="begins", JOURNAL_STEP=SLOWLY)
         again = runs(written.run(place))
@@ -247,4 +273,4 @@ def access(contender: Contender) -> Observation:
 
 
 def middle(observations: Sequence[Observation], which: str) -> float:
-    return statistics.median(seconds for observation in observations for seconds in observation[which])
+    return statistics.median(float(seconds) for observation in observations for seconds in observation[which])

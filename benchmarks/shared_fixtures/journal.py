@@ -6,6 +6,7 @@ them. Stands alone, since it runs where nothing but the contender under test sho
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -17,7 +18,6 @@ from typing import Any
 FILE = Path(os.environ["JOURNAL"])
 RUN = os.environ["JOURNAL_RUN"]
 STEP = float(os.environ.get("JOURNAL_STEP", "0.02"))
-LOOK = 0.005
 
 
 def note(what: str, **more: Any) -> None:
@@ -84,20 +84,11 @@ def die_as_maker() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def wait_for(what: str, count: int = 1, seconds: float = 20.0) -> bool:
-    """Wait until the journal has so many lines of one kind; False where it never had."""
-    end = time.monotonic() + seconds
-    while len(notes(what)) < count:
-        if time.monotonic() > end:
-            return False
-        time.sleep(LOOK)
-    return True
-
-
 def timed_access(request: Any) -> None:
-    """Note how long ``getfixturevalue`` took. One process comes first, so that no other waits for its set-up."""
-    if not notes("access") and not first("access"):
-        wait_for("access")
-    begin = time.perf_counter()
-    request.getfixturevalue("resource")
-    note("access", seconds=time.perf_counter() - begin)
+    """Note how long ``getfixturevalue`` took, one process at a time: what is measured is no queue for two cores."""
+    with FILE.with_name("turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        begin = time.perf_counter()
+        request.getfixturevalue("resource")
+        seconds = time.perf_counter() - begin
+    note("access", seconds=seconds)

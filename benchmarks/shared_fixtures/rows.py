@@ -55,27 +55,29 @@ def hung(observations: Sequence[Observation]) -> str:
     return ", hung" if any(observation.get("hung") for observation in observations) else ""
 
 
-def set_up_once(observations: Sequence[Observation]) -> Cell:
-    found = {way: times(of(observations, way, "set up")) for way in ways_of(observations)}
-    if set(found.values()) == {"once"}:
+def by_way(found: dict[str, str]) -> Cell:
+    """What is wanted is "once" in every way; the ways where it is not are told."""
+    others = [f"{way} {how_often}" for way, how_often in found.items() if how_often != "once"]
+    if not others:
         return YES
-    return Cell("; ".join(f"{way} {how_often}" for way, how_often in found.items()), False)
+    return Cell("; ".join([*others, "else once"] if len(others) < len(found) else others), False)
+
+
+def set_up_once(observations: Sequence[Observation]) -> Cell:
+    return by_way({way: times(of(observations, way, "set up")) for way in ways_of(observations)})
 
 
 def torn_down_once(observations: Sequence[Observation]) -> Cell:
     ways = [way for way in ways_of(observations) if way != "`return`"]
-    found = {way: torn_down(observations, way) for way in ways}
-    if "`yield`" not in found:
+    if "`yield`" not in ways:
         return Cell("never: has no tear-down", False)
-    if set(found.values()) == {"once"}:
-        return YES
-    return Cell("; ".join(f"{way} {how_often}" for way, how_often in found.items()), False)
+    return by_way({way: torn_down(observations, way) for way in ways})
 
 
 def torn_down(observations: Sequence[Observation], way: str) -> str:
     early = max(of(observations, way, "torn down early"))
     text = times(of(observations, way, "torn down"))
-    return f"{text}, {early} before the last test ended" if early else text
+    return f"{text}, {early} of them early" if early else text
 
 
 def after_a_kill(observations: Sequence[Observation]) -> Cell:
@@ -114,7 +116,7 @@ def by_parameter(observations: Sequence[Observation]) -> Cell:
 
 
 def both(found: Sequence[str]) -> str:
-    return found[0] if found[0] == found[1] else " and ".join(found)
+    return found[0] if found[0] == found[1] else f"{found[0]} for the one, {found[1]} for the other"
 
 
 def afresh(observations: Sequence[Observation]) -> Cell:
@@ -128,9 +130,7 @@ def afresh(observations: Sequence[Observation]) -> Cell:
 def offers(observations: Sequence[Observation]) -> Cell:
     works = {name: all(run[name] for run in observations) for name in observations[0]}
     said = [name for name, good in works.items() if good]
-    broken = [
-        f"{name} did not work" for name, good in works.items() if not good and observations[0][name] is not None
-    ]
+    broken = [f"{name} did not work" for name, good in works.items() if not good and observations[0][name] is not None]
     return Cell(", ".join([*said, *broken]) or "none", all(works.values()))
 
 
@@ -145,7 +145,7 @@ ROWS = (
     Row("the worker that set up is killed", (attempts.maker_killed,), after_a_kill),
     Row("a failing set-up runs", (attempts.failing,), failing_once),
     Row("two parameters: each set up and torn down once", (attempts.parametrised,), by_parameter),
-    Row("set up again after a run that was killed", (attempts.run_killed, attempts.alone), afresh),
+    Row("set up again after a run that was killed", (attempts.run_killed, attempts.alone, attempts.elsewhere), afresh),
     Row("besides: isolation, lock, counter, barrier, queue", (attempts.features,), offers),
     Row("first / later access", (attempts.access,), microseconds),
 )

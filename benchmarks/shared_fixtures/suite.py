@@ -13,12 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 __all__ = ["PATIENCE", "Note", "Run", "Suite"]
 
@@ -86,6 +86,13 @@ class Suite:
         (self.root / "test_suite.py").write_text(self.tests, encoding="utf-8")
         shutil.copy(JOURNAL, self.root / "journal.py")
 
+    def command(self, name: str, script: str) -> None:
+        """Put a command of that name before all others, for whatever the runs start."""
+        directory = self.home / "bin"
+        directory.mkdir(exist_ok=True)
+        (directory / name).write_text(script, encoding="utf-8")
+        (directory / name).chmod(0o700)
+
     def run(self, arguments: Sequence[str], kill_after: str | None = None, **environment: str) -> Run:
         """Run it to its end; with ``kill_after``, only until the journal has a line of that kind."""
         self.runs += 1
@@ -146,6 +153,7 @@ class Suite:
             "PAPERTIGER_DIR": str(self.home / "pt"),
             "JOURNAL": str(self.home / "journal"),
             "JOURNAL_RUN": name,
+            "PATH": os.pathsep.join([str(self.home / "bin"), os.environ.get("PATH", os.defpath)]),
             **self.environment,
             **more,
         }
