@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ __all__ = [
     "life",
     "maker_killed",
     "middle",
+    "numbered",
     "parametrised",
     "run_killed",
+    "suite_of",
 ]
 
 Observation = dict[str, Any]
@@ -49,12 +51,17 @@ class Cannot(Exception):
     """The contender has no such thing, or refuses it; the message is the reason."""
 
 
+def suite(contender: Contender, conftest: str, tests: str) -> AbstractContextManager[Suite]:
+    return suite_of(contender.packages, conftest, tests)
+
+
 @contextmanager
-def suite(contender: Contender, conftest: str, tests: str) -> Iterator[Suite]:
+def suite_of(packages: Sequence[str], conftest: str, tests: str) -> Iterator[Suite]:
+    """A suite in a directory that goes with it."""
     # Short, since sockets lie below it, and their whole path has to fit into some 100 bytes.
     home = Path(tempfile.mkdtemp(prefix="sf-"))
     try:
-        yield Suite(home, conftest, tests, contender.packages)
+        yield Suite(home, conftest, tests, packages)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
