@@ -144,7 +144,7 @@ def print_measured(console: Console, measured: dict[str, Measured]) -> None:
     own = statistics.median(measured[UNUSED].means) - statistics.median(measured[PLAIN].means)
     verdict = "met" if own <= TARGET else "NOT MET"
     console.print(
-        f"  the plugin's own overhead: {own * 1e6:,.0f} us a test by the means, at most {TARGET * 1e6:,.0f} us asked: {verdict}",
+        f"  the plugin's own overhead, means: {own * 1e6:,.0f} us a test, at most {TARGET * 1e6:,.0f}: {verdict}",
         highlight=False,
     )
 
