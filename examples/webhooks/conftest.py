@@ -14,8 +14,7 @@ from app import Event, Webhooks, sign
 from database import Database, Server, start, stop
 
 from papertiger_shm import Events, NotFound
-from papertiger_shm.testing import shared_fixture
-from papertiger_shm.testing.run import Run
+from papertiger_shm.testing import Run, shared_fixture
 
 SECRET = "whsec_example"
 
