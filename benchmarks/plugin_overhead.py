@@ -38,9 +38,9 @@ SPENT = []
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    begin = time.perf_counter()
+    begin, worked = time.perf_counter(), time.process_time()
     yield
-    SPENT.append(time.perf_counter() - begin)
+    SPENT.append((time.perf_counter() - begin, time.process_time() - worked))
 
 def pytest_sessionfinish(session):
     if SPENT:
@@ -72,6 +72,8 @@ class Measured:
     middles: list[float] = field(default_factory=list)
     """The median test of each round."""
     means: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
+    """Seconds of the processor that the worker took, by test: what other programs on the machine do not change much."""
     walls: list[float] = field(default_factory=list)
     """Seconds of the whole run, by test."""
     reported: list[float] = field(default_factory=list)
@@ -123,8 +125,9 @@ def one_round(into: Measured, tests: str, plugin: bool) -> None:
         if run.passed() != into.tests:
             raise SystemExit(f"{run.passed()} of {into.tests} tests passed: {run.complaint()}")
         spent = [seconds for note in run.of("spent") for seconds in note["seconds"]]
-        into.middles.append(statistics.median(spent))
-        into.means.append(statistics.fmean(spent))
+        into.middles.append(statistics.median(seconds for seconds, _ in spent))
+        into.means.append(statistics.fmean(seconds for seconds, _ in spent))
+        into.work.append(statistics.fmean(worked for _, worked in spent))
         into.walls.append(run.seconds / into.tests)
         if plugin:
             said: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
@@ -133,10 +136,10 @@ def one_round(into: Measured, tests: str, plugin: bool) -> None:
 
 def print_measured(console: Console, measured: dict[str, Measured]) -> None:
     table = Table("a test with", box=SIMPLE_HEAD, header_style="bold")
-    for heading in ("median test us", "mean test us", "whole run us/test", "reported by the plugin us"):
+    for heading in ("median us", "mean us", "of it in the worker us", "whole run us/test", "reported us"):
         table.add_column(heading, justify="right")
     for name, suite in measured.items():
-        columns = (suite.middles, suite.means, suite.walls, suite.reported)
+        columns = (suite.middles, suite.means, suite.work, suite.walls, suite.reported)
         table.add_row(name.replace("`", ""), *(microseconds(rounds) for rounds in columns))
     console.print(table)
     tests = measured[USED].tests * len(measured[USED].walls)

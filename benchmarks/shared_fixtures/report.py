@@ -44,6 +44,8 @@ def print_table(console: Console, table: Table) -> None:
             grid.add_row(contender.name, f"[{COLOURS[cell.good]}]{escape(plain(cell))}[/]")
         console.print(grid)
     console.print(f"  {table.yardstick.name}: {table.yardstick_cell.text}", highlight=False)
+    for name, ratio in table.ratios().items():
+        console.print(f"  {name}: a later access takes {ratio:.2f} times as long as a plain one", highlight=False)
 
 
 def plain(cell: Cell) -> str:
@@ -89,6 +91,7 @@ def as_data(table: Table, machine: Mapping[str, str]) -> dict[str, Any]:
             for row, cells in table.rows()
         },
         "yardstick": table.yardstick_cell.text,
+        "later access, in plain ones": table.ratios(),
         "observations": [
             {"attempt": attempt, "contender": contender, "seen": seen}
             for (attempt, contender), seen in table.observations.items()

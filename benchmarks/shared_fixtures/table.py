@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks.shared_fixtures.attempts import Attempt, Cannot, Observation, access
+from benchmarks.shared_fixtures.attempts import Attempt, Cannot, Observation, access, middle
 from benchmarks.shared_fixtures.contenders import Contender
 from benchmarks.shared_fixtures.rows import ROWS, Cell, Row
 
@@ -48,6 +48,12 @@ class Table:
     def rows(self) -> Iterator[tuple[Row, list[Cell]]]:
         for row in ROWS:
             yield row, [self.cell(row, contender) for contender in self.contenders]
+
+    def ratios(self) -> dict[str, float]:
+        """By contender: how many times as long as with the yardstick a later access takes."""
+        seen = {name: found for (attempt, name), found in self.observations.items() if attempt == access.__name__}
+        yardstick = seen.pop(self.yardstick.name, [])
+        return {name: middle(found, "later") / middle(yardstick, "later") for name, found in seen.items() if yardstick}
 
     @property
     def yardstick_cell(self) -> Cell:

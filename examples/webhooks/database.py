@@ -7,6 +7,7 @@ people's data if it is shared carelessly, and left running for ever when whoever
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 import subprocess
@@ -120,8 +121,18 @@ def serve(directory: Path) -> None:
     Handler.directory = directory
     Handler.password = sys.stdin.readline().strip()
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)
+        url = f"http://127.0.0.1:{server.server_port}"
+        tell("started", url)
+        print(url, flush=True)
         server.serve_forever(poll_interval=0.05)
+    tell("stopped", url)
+
+
+def tell(what: str, url: str) -> None:
+    """Which servers there were, for whoever looks into $SERVERS_LOG."""
+    if log := os.environ.get("SERVERS_LOG"):
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"{what} {url} {os.getppid()}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Runs a pytest suite as its user would: a process of its own, with workers of its own, and the plugin as installed.
+
+The suite sees nothing of the run that it is started from.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+__all__ = ["Ran", "run_suite"]
+
+PATIENCE = 240
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    output: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many passed, failed, ..., from the last line."""
+        last = self.output.rstrip().splitlines()[-1]
+        return {outcome: int(number) for number, outcome in re.findall(r"(\d+) ([a-z]+)", last.partition(" in ")[0])}
+
+
+def run_suite(directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
+    """``pytest`` in that directory, with those arguments."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin(), *arguments]
+    foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE")
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env={**variables, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout)
+
+
+def plugin() -> list[str]:
+    """What loads the plugin where the package is not installed, and pytest does not find it."""
+    if any(entry.value == "papertiger_shm.testing.plugin" for entry in entry_points(group="pytest11")):
+        return []
+    return ["-p", "papertiger_shm.testing.plugin"]
