@@ -10,8 +10,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
-from wsgiref.types import StartResponse, WSGIEnvironment
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 Event = dict[str, Any]
 
