@@ -1,14 +1,17 @@
-"""A store for each test that stands for the store of a run."""
+"""What a test of the pytest plugin stands on: a store that stands for the store of a run, or a suite of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from conftest import short_directory
 from papertiger_shm import Manager
 from papertiger_shm.testing.run import Run
 from testing.parties import join
+from testing.suite import Suite, new_suite
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,10 @@ def url(run_manager: Manager) -> Iterator[str]:
 def run(url: str) -> Run:
     """This process as worker gw0 of the run."""
     return join(url)
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[Suite]:
+    """An empty suite, run by real pytest processes; what its runs leave behind is removed in the end."""
+    with new_suite(tmp_path / "suite", short_directory()) as suite:
+        yield suite
