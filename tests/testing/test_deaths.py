@@ -88,25 +88,22 @@ def test_the_owner_is_killed_while_others_hold_the_value(suite: Suite) -> None:
         "test_it.py",
         """
         import pytest
-        from helpers import die, first, lines, log, use, wait_for, worker
+        from helpers import die, first, log, use, wait_for, worker
 
-        def test_0(server):
-            use("server")
-
-        # Each worker is in one of these at some time: the owner dies in its, and another holds on to the old value
-        # until there is a new one.
-        @pytest.mark.parametrize("number", range(12))
+        # The owner dies in one of these; of the others, one holds on to the old value until there is a new one.
+        @pytest.mark.parametrize("number", range(13))
         def test_it(server, number):
             use("server")
-            if server["owner"] == worker() and server["number"] == 1 and lines("holding") and first("death"):
+            if server["number"] > 1:
+                return
+            if server["owner"] == worker():
+                wait_for("holding")
                 die()
-            if server["owner"] != worker() and server["number"] == 1 and first("holder"):
+            elif first("holder"):
                 log("holding", number)
                 wait_for("setup server", 2)
-            elif server["owner"] == worker() and server["number"] == 1:
-                wait_for("holding")
-                if first("death"):
-                    die()
+            else:
+                wait_for("died")
         """,
     )
     result = suite.run("-n3")
@@ -251,31 +248,24 @@ def test_what_stands_on_another_when_the_owner_is_killed(suite: Suite) -> None:
         "test_it.py",
         """
         import pytest
-        from helpers import die, first, reap, lines, setup, teardown, use, worker
+        from helpers import die, first, reap, lines, setup, teardown, use
         from papertiger_shm.testing import shared_fixture
 
         @shared_fixture(reap=reap)
         def client(server):
             setup("client")
-            number = len(lines("setup client"))
-            yield {"name": "client", "number": number, "owner": worker(), "server": server["number"]}
+            yield {"name": "client", "number": len(lines("setup client")), "server": server["number"]}
             teardown("client")
 
-        def test_0(client):
-            use("client", "server")
-            if client["owner"] == server_owner() == worker() and first("death"):
-                die()
-
-        def server_owner():
-            return lines("setup server")[0].split()[2]
-
-        @pytest.mark.parametrize("number", range(8))
+        @pytest.mark.parametrize("number", range(9))
         def test_it(client, server, number):
             assert client["server"] == server["number"]
             use("client", "server")
+            if first("death"):
+                die()
         """,
     )
-    # One worker at a time has them both.
+    # With one worker at a time, the dead one had them both.
     result = suite.run("-n1")
     result.assert_ended(1, passed=8, failed=1)
     for name in ("server", "client"):
@@ -329,14 +319,22 @@ def test_reap_functions_of_conftests_and_test_modules(suite: Suite, where: str) 
     assert "no such process" in result.output, str(result)
 
 
-@pytest.mark.parametrize("where", ["test", "set-up", "waiting"])
+@pytest.mark.parametrize("where", ["test", "set-up"])
 def test_the_controller_is_killed(suite: Suite, where: str) -> None:
+    """While both workers are at a test; while one is at the set-up and the other waits for it."""
+    suite.write(
+        "conftest.py",
+        """
+        from helpers import log
+        def pytest_runtest_setup(): log("begin")
+        """,
+    )
     suite.write(
         "test_it.py",
         """
         import os, time
         import pytest
-        from helpers import log, reap, setup, teardown, use, wait_for
+        from helpers import log, reap, setup, teardown, use
         from papertiger_shm.testing import shared_fixture
 
         WHERE = os.environ["WHERE"]
@@ -358,22 +356,12 @@ def test_the_controller_is_killed(suite: Suite, where: str) -> None:
         def test_it(server, number):
             use("server")
             stay()
-
-        def test_else(request):
-            wait_for("setup server")
-            log("needs")
-            request.getfixturevalue("server")
         """,
     )
     # An on-demand store leaves by itself some time after its last client; the default is what a user has.
     running = suite.start("-n2", WHERE=where, PAPERTIGER_IDLE_SECONDS=None)
-    if where == "test":
-        running.wait_for("staying", count=2)
-    elif where == "set-up":
-        running.wait_for("staying")
-    else:
-        running.wait_for("staying")
-        running.wait_until(lambda: len(suite.processes()) >= 4)
+    running.wait_for("begin", count=2)
+    running.wait_for("staying", count=2 if where == "test" else 1)
     running.kill_controller()
     suite.assert_nothing_left(seconds=30)
     log = Result(0, "", suite.log)

@@ -12,7 +12,7 @@ from testing.suite import Suite
 STAYING = """
     import os, time
     import pytest
-    from helpers import log, reap, setup, teardown, use, wait_for
+    from helpers import log, reap, setup, teardown, use
     from papertiger_shm.testing import shared_fixture
 
     WHERE = os.environ.get("WHERE")
@@ -53,7 +53,7 @@ def test_ctrl_c(suite: Suite, workers: int, where: str) -> None:
     result = running.end()
     suite.assert_nothing_left(result)
     result.assert_ended(2)
-    assert "KeyboardInterrupt" in result.output, str(result)
+    assert "keyboard" in result.output.lower(), str(result)
     assert len(result.setups("before")) == 1, str(result)
     ends = len(result.teardowns("server")) + len(result.reaped("server"))
     assert ends == (1 if where == "test" else 0), str(result)
