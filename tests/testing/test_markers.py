@@ -77,7 +77,7 @@ def test_tests_under_one_lock_do_not_overlap(suite: Suite) -> None:
                     log("ran class")
         """,
     )
-    result = suite.run("-n4", "--strict-markers", "-W", "error")
+    result = suite.run("-n4", "--strict-markers")
     result.assert_ended(0, passed=16)
     assert len(result.lines("ran")) == 16
 

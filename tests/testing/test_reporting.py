@@ -1,4 +1,4 @@
-"""What a run says of itself: the section of the terminal summary, the report as JSON, and ``top --run`` while it runs."""
+"""What a run says of itself: a section of the terminal summary, a report as JSON, and ``top --run`` while it runs."""
 
 from __future__ import annotations
 
