@@ -18,7 +18,7 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,11 @@ SETTLING_SECONDS = 20.0
 """How long what is stopping may take to be gone, on a machine that is busy with other things."""
 
 _MARK = "PAPERTIGER_TEST_SUITE"
+
+_NOT_PASSED_ON = ("CI", "PYTHONDONTWRITEBYTECODE", "TOX_ENV_NAME")
+
+_OTHERS = ("anyio", "asyncio", "hypothesispytest", "rerunfailures", "timeout")
+"""Plugins that a run does without unless it is about them: each takes its time to import, in every worker."""
 
 # In every suite's directory, which is on its sys.path.
 HELPERS = '''
@@ -153,21 +158,22 @@ class Running:
 
     def __init__(self, suite: Suite, arguments: Sequence[str], environment: dict[str, str]) -> None:
         self._suite = suite
+        self._output = suite.path / f"output-{uuid.uuid4().hex}.txt"
         # Not a pipe: whoever a killed run leaves behind would hold it open.
-        self._output = (suite.path / f"output-{uuid.uuid4().hex}.txt").open("w+b")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments],
-            cwd=suite.path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *arguments],
+                cwd=suite.path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def output(self) -> str:
-        return os.pread(self._output.fileno(), 1 << 24, 0).decode(errors="replace")
+        return self._output.read_text(errors="replace")
 
     def wait_for(self, *beginning: str, count: int = 1, seconds: float = SECONDS) -> None:
         """Until the log has so many lines that begin with these words."""
@@ -219,11 +225,11 @@ class Suite:
         self.path = path
         self.directory = Path(directory)
         self._mark = uuid.uuid4().hex
+        self._runs: list[Running] = []
         self._environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "PAPERTIGER_", "COVERAGE_", "COV_"))
-            and name not in ("TOX_ENV_NAME", "CI")
+            if not name.startswith(("PYTEST_", "PAPERTIGER_", "COVERAGE_", "COV_")) and name not in _NOT_PASSED_ON
         }
         self._environment |= {
             _MARK: self._mark,
@@ -232,16 +238,21 @@ class Suite:
             "PAPERTIGER_IDLE_SECONDS": "3600",
             "PYTEST_DEBUG_TEMPROOT": str(path.parent),
             "PYTHONPATH": str(path),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": "120",
         }
-        self.write("pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
+        self.configure("-p no:cacheprovider")
         self.write("helpers.py", HELPERS)
 
     def write(self, name: str, text: str) -> None:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text))
+
+    def configure(self, options: str = "", *, plugin: str | None = None, **ini: str) -> None:
+        """The suite's pytest.ini, with one more plugin than there would be."""
+        blocked = " ".join(f"-p no:{name}" for name in _OTHERS if name != plugin)
+        lines = [f"{name} = {value}\n" for name, value in ini.items()]
+        self.write("pytest.ini", f"[pytest]\naddopts = {options} {blocked}\n" + "".join(lines))
 
     @property
     def log(self) -> list[str]:
@@ -257,8 +268,9 @@ class Suite:
 
     def start(self, *arguments: str, **environment: str | None) -> Running:
         """Begin a run; ``environment`` is added to the clean one, None takes away."""
-        merged = {name: value for name, value in {**self._environment, **environment}.items() if value is not None}
-        return Running(self, arguments, merged)
+        running = Running(self, arguments, self._merged(environment))
+        self._runs.append(running)
+        return running
 
     def run(self, *arguments: str, **environment: str | None) -> Result:
         """A run from beginning to end, which must leave nothing behind."""
@@ -268,16 +280,19 @@ class Suite:
 
     def command(self, *arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
         """The command line tool, in the environment of the runs."""
-        merged = {name: value for name, value in {**self._environment, **environment}.items() if value is not None}
         return subprocess.run(
             [sys.executable, "-m", "papertiger_shm", *arguments],
             cwd=self.path,
-            env=merged,
+            env=self._merged(environment),
             check=False,
             capture_output=True,
             text=True,
             timeout=SECONDS,
         )
+
+    def _merged(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+        merged: dict[str, str | None] = {**self._environment, **changes}
+        return {name: value for name, value in merged.items() if value is not None}
 
     def processes(self) -> list[int]:
         """Every living process that descends from a run of this suite; zombies have ended."""
@@ -312,6 +327,8 @@ class Suite:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for running in self._runs:
+            running.process.wait()
         for name in segment.own_names(str(self.directory)):
             segment.unlink(name)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -164,6 +164,7 @@ def test_each_attempt_has_its_own(suite: Suite) -> None:
             assert not first(f"{number}-2")
         """,
     )
+    suite.configure(plugin="rerunfailures")
     result = suite.run("-n2", "--reruns=3")
     result.assert_ended(0, passed=2, rerun=4)
     for number in range(2):

@@ -394,7 +394,7 @@ def test_a_value_that_cannot_be_encoded(suite: Suite, workers: int) -> None:
     # What it had started is not left running.
     assert result.teardowns("odd") == result.setups("odd"), str(result)
     assert re.search(r"servers\W*1\W*handle", result.output), str(result)
-    assert 'serializer="dill"' in result.output
+    assert re.search("""serializer=["']dill["']""", result.output), str(result)
     assert "shared fixture 'odd'" in result.output
 
 
@@ -416,7 +416,7 @@ def test_what_is_set_up_is_what_is_needed(suite: Suite) -> None:
 
 def test_only_what_has_been_selected(suite: Suite) -> None:
     """-k and --lf: the second run is a run of its own, with a set-up of its own."""
-    suite.write("pytest.ini", "[pytest]\n")
+    suite.configure()
     suite.write("conftest.py", EVERY_KIND)
     suite.write(
         "test_some.py",
@@ -424,10 +424,12 @@ def test_only_what_has_been_selected(suite: Suite) -> None:
         import os, pytest
         from helpers import use
 
+        MENDED = "MENDED" in os.environ
+
         @pytest.mark.parametrize("number", range(6))
         def test_it(number, yielded):
             use("yielded")
-            assert number % 3 or os.environ.get("MENDED")
+            assert number % 3 or MENDED
 
         def test_else(renamed):
             use("renamed")

@@ -115,7 +115,7 @@ def test_plain_tests(suite: Suite, workers: int) -> None:
     suite.write("conftest.py", FIXTURES)
     suite.write("test_sync.py", SYNC_TESTS)
     # Neither helper is needed.
-    result = suite.run("-n", str(workers), "-p", "no:asyncio", "-p", "no:anyio")
+    result = suite.run("-n", str(workers))
     result.assert_ended(1, passed=3, errors=2)
     result.assert_once("yielded", "plain")
     assert len(result.setups("returned")) == len(result.setups("broken")) == 1
@@ -128,8 +128,8 @@ def test_pytest_asyncio(suite: Suite, mode: str) -> None:
     suite.write("conftest.py", FIXTURES)
     suite.write("test_sync.py", SYNC_TESTS)
     suite.write("test_asyncio.py", ASYNCIO_TESTS)
-    workers = "0" if mode == "strict" else "2"
-    result = suite.run("-n", workers, "-p", "no:anyio", "-o", f"asyncio_mode={mode}")
+    suite.configure(plugin="asyncio", asyncio_mode=mode, asyncio_default_fixture_loop_scope="function")
+    result = suite.run("-n", "0" if mode == "strict" else "2")
     result.assert_ended(1, passed=6, errors=2)
     result.assert_once("yielded", "plain")
     assert len(result.setups("returned")) == len(result.setups("broken")) == 1
@@ -141,7 +141,8 @@ def test_anyio(suite: Suite, workers: int) -> None:
     suite.write("conftest.py", FIXTURES)
     suite.write("test_sync.py", SYNC_TESTS)
     suite.write("test_anyio.py", ANYIO_TESTS)
-    result = suite.run("-n", str(workers), "-p", "no:asyncio")
+    suite.configure(plugin="anyio")
+    result = suite.run("-n", str(workers))
     result.assert_ended(1, passed=6, errors=3)
     result.assert_once("yielded", "plain")
     assert len(result.setups("returned")) == len(result.setups("broken")) == 1
