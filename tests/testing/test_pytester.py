@@ -8,8 +8,9 @@ from testing.suite import Suite
 
 OUTER = """
     import os
+    import shutil
     import pytest
-    from helpers import log, setup, teardown, use
+    from helpers import HERE, log, setup, teardown, use
     from papertiger_shm import Events, connect
     from papertiger_shm.testing import shared_fixture
 
@@ -47,10 +48,10 @@ OUTER = """
         teardown("server")
 
     @pytest.fixture(params=["inprocess", "subprocess", "subprocess -n2"])
-    def run_inner(request, pytester, monkeypatch):
-        pytester.makepyfile(INNER)
+    def run_inner(request, pytester):
+        pytester.makepyfile(test_inner=INNER)
+        shutil.copy(HERE + "/pytest.ini", pytester.path)
         how, *arguments = request.param.split()
-        # pytester runs in a directory of its own, but the plugins of the outer run are there.
         return lambda: getattr(pytester, "runpytest_" + how)(*arguments)
 
     @pytest.mark.parametrize("number", range(2))
