@@ -6,7 +6,6 @@ Every test of these suites writes the same ids and counts them, so a namespace t
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 
 import pytest
 
@@ -147,7 +146,6 @@ def test_it_is_cleared_after_the_test(suite: Suite) -> None:
     result.assert_ended(0, passed=17)
 
 
-@pytest.mark.skipif(find_spec("pytest_rerunfailures") is None, reason="needs pytest-rerunfailures")
 def test_each_attempt_has_its_own(suite: Suite) -> None:
     suite.write("conftest.py", CONFTEST)
     suite.write(

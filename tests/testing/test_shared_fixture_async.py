@@ -5,8 +5,6 @@ Nothing of pytest-asyncio or anyio is needed to have one; where they are there, 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from testing.suite import Suite
@@ -122,7 +120,6 @@ def test_plain_tests(suite: Suite, workers: int) -> None:
     assert result.output.count("the database said no") >= 2
 
 
-@pytest.mark.skipif(find_spec("pytest_asyncio") is None, reason="needs pytest-asyncio")
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_pytest_asyncio(suite: Suite, mode: str) -> None:
     suite.write("conftest.py", FIXTURES)
@@ -135,7 +132,6 @@ def test_pytest_asyncio(suite: Suite, mode: str) -> None:
     assert len(result.setups("returned")) == len(result.setups("broken")) == 1
 
 
-@pytest.mark.skipif(find_spec("anyio") is None, reason="needs anyio")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_anyio(suite: Suite, workers: int) -> None:
     suite.write("conftest.py", FIXTURES)
