@@ -29,7 +29,8 @@ from papertiger_shm.testing.run import Run
 SECONDS = 20.0
 """How long anything may take; what takes longer hangs."""
 
-PACKAGE = f"{os.sep}papertiger_shm{os.sep}"
+ROOMS = ("papertiger_shm/testing/run/", "papertiger_shm/connection.py", "papertiger_shm/shm/channel.py")
+"""Where an interruption could leave something behind; elsewhere on the way nothing is held."""
 
 _forking = get_context("fork")
 
@@ -232,14 +233,14 @@ MOMENTS = [(number, after) for number in range(1, 5) for after in (False, True)]
 
 
 class _AtLine:
-    """Interrupts this thread before the ``number``-th line of the package that it comes to."""
+    """Interrupts this thread before the ``number``-th line of ``ROOMS`` that it comes to."""
 
     def __init__(self, number: int) -> None:
         self.left = number
         self.where = ""
 
     def __call__(self, frame: Any, event: str, _: Any) -> Any:
-        if PACKAGE not in frame.f_code.co_filename:
+        if not any(room in frame.f_code.co_filename for room in ROOMS):
             return None
         # No signal is seen at a "try:", which does nothing and, in some versions, is not covered by what is around it.
         if event != "line" or linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:":
@@ -253,7 +254,7 @@ class _AtLine:
 
 
 def interrupted_at_each_line(call: Callable[[], Any]) -> Iterator[str]:
-    """Make the call over and over, interrupted before each line of the package in turn; gives where, after each."""
+    """Make the call over and over, interrupted before each line of ``ROOMS`` in turn; gives where, after each."""
     for number in itertools.count(1):
         tracing, before = _AtLine(number), sys.gettrace()
         sys.settrace(tracing)
