@@ -60,6 +60,7 @@ class Holdings:
         self._worker = worker
         self._held: dict[str, Held] = {}
         self._given: dict[Any, tuple[Held, Any]] = {}  # fixture definition -> what it gave last, and to which request
+        self._used: dict[str, Held] = {}  # by the test that runs
 
     # --- getting ------------------------------------------------------------------------------------------------
 
@@ -71,6 +72,7 @@ class Holdings:
         if held is None or not self._ownership.is_current(held.record):
             held = self._get(wanted, held, call)
         self._given[call.request._fixturedef] = held, call.request
+        self._used[held.key] = held
         return self._handed_out(held)
 
     def _get(self, wanted: Wanted, before: Held | None, call: Call) -> Held:
@@ -140,22 +142,24 @@ class Holdings:
 
     def before_test(self, item: pytest.Item) -> None:
         """Have pytest, which keeps a session fixture's value, give this test a fresh one."""
-        for definition in shared_in(item):
-            held, request = self._given.get(definition, (None, None))
-            if held is None or not definition.cached_result or definition.cached_result[2] is not None:
+        self._used.clear()
+        foreseen = {*shared_in(item)}
+        for definition, (held, request) in self._given.items():
+            if not definition.cached_result or definition.cached_result[2] is not None:
                 continue
-            if self._ownership.is_current(held.record):
-                definition.cached_result = (self._handed_out(held), *definition.cached_result[1:])
-            else:
+            if not self._ownership.is_current(held.record):
                 # With it goes whatever this worker made from the value; both are made anew where they are needed.
                 definition.finish(request)
+            elif definition not in foreseen:
+                definition.cached_result = None  # should the test ask for it by name, pytest has to ask us
+            elif _asks_for_the_same(item, definition.argname, request):
+                # Here rather than when it is asked for, which makes that as quick as for any session fixture.
+                definition.cached_result = (self._handed_out(held), *definition.cached_result[1:])
+                self._used[held.key] = held
 
     def after_test(self, item: pytest.Item) -> None:
         """Count the uses, and warn of values whose owner died meanwhile."""
-        for definition in shared_in(item):
-            held, _ = self._given.get(definition, (None, None))
-            if held is None or not definition.cached_result:
-                continue
+        for held in self._used.values():
             held.uses += 1
             if not self._ownership.is_current(held.record):
                 warnings.warn_explicit(
@@ -165,6 +169,7 @@ class Holdings:
                     filename=str(item.path),
                     lineno=(item.location[1] or 0) + 1,
                 )
+        self._used.clear()
 
     # --- letting go ---------------------------------------------------------------------------------------------
 
@@ -236,6 +241,13 @@ def shared_in(item: pytest.Item) -> list[Any]:
     if found is None:
         return []
     return [one for ones in found.name2fixturedefs.values() for one in ones if declaration_of(one) is not None]
+
+
+def _asks_for_the_same(item: pytest.Item, name: str, request: Any) -> bool:
+    """Whether the test wants the fixture with the parameter of the last request, or neither has one."""
+    callspec = getattr(item, "callspec", None)
+    wanted = callspec.params.get(name, request) if callspec is not None else request
+    return wanted is getattr(request, "param", request)
 
 
 def _arguments(call: Call, making: Making) -> dict[str, Any]:

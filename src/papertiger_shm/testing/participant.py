@@ -30,6 +30,7 @@ class Participant:
         self.worker = worker
         self.roster = Roster(connection, self.namespace)
         self._leases: dict[int, Lease] = {}
+        self._pid = os.getpid()
         self._entry = {**expected(worker, replaces=None), "state": RUNNING, "controlled": controlled}
         self._entry["lease"] = self.lease_id
         self._write()
@@ -39,7 +40,10 @@ class Participant:
         """By which others tell that this process lives; another one in a child made by fork."""
         lease = self._leases.get(os.getpid())
         if lease is None:
-            lease = self._leases[os.getpid()] = self.connection.lease()
+            fresh = self.connection.lease()
+            lease = self._leases.setdefault(os.getpid(), fresh)
+            if lease is not fresh:  # another thread was quicker
+                fresh.release()
         return lease.id
 
     def alive(self, lease_id: str) -> bool:
@@ -103,5 +107,5 @@ class Participant:
             lease.release()
 
     def _write(self) -> None:
-        if os.getpid() in self._leases:  # a forked child is no worker, and says nothing in its parent's name
+        if os.getpid() == self._pid:  # a forked child is no worker, and says nothing in its parent's name
             self.roster.members.update(self._entry)
