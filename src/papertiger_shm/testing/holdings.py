@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
@@ -52,6 +53,32 @@ class Held:
         self.frozen: Any = None
 
 
+class Answer:
+    """What pytest remembers of a session fixture: value, cache key and error; but the value is this test's own.
+
+    pytest keeps a triple and does not tell when it takes the value from it, which a test may have it do by name.
+    """
+
+    def __init__(self, key: object, hand_out: Callable[[], Any]) -> None:
+        self._key = key
+        self._hand_out = hand_out
+        self._value: tuple[Any, ...] = ()
+
+    def prepare(self) -> None:
+        """Have the value ready."""
+        if not self._value:
+            self._value = (self._hand_out(),)
+
+    def __getitem__(self, place: int) -> Any:
+        if place == 0:
+            self.prepare()
+            return self._value[0]
+        return (self._key, None)[place - 1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[place] for place in range(3))
+
+
 class Holdings:
     """The shared values of one worker."""
 
@@ -72,8 +99,7 @@ class Holdings:
         if held is None or not self._ownership.is_current(held.record):
             held = self._get(wanted, held, call)
         self._given[call.request._fixturedef] = held, call.request
-        self._used[held.key] = held
-        return self._handed_out(held)
+        return self._use(held)
 
     def _get(self, wanted: Wanted, before: Held | None, call: Call) -> Held:
         __tracebackhide__ = True
@@ -150,12 +176,16 @@ class Holdings:
             if not self._ownership.is_current(held.record):
                 # With it goes whatever this worker made from the value; both are made anew where they are needed.
                 definition.finish(request)
-            elif definition not in foreseen:
-                definition.cached_result = None  # should the test ask for it by name, pytest has to ask us
-            elif _asks_for_the_same(item, definition.argname, request):
+                continue
+            answer = Answer(definition.cached_result[1], partial(self._use, held))
+            if definition in foreseen and _asks_for_the_same(item, definition.argname, request):
                 # Here rather than when it is asked for, which makes that as quick as for any session fixture.
-                definition.cached_result = (self._handed_out(held), *definition.cached_result[1:])
-                self._used[held.key] = held
+                answer.prepare()
+            definition.cached_result = answer
+
+    def _use(self, held: Held) -> Any:
+        self._used[held.key] = held
+        return self._handed_out(held)
 
     def after_test(self, item: pytest.Item) -> None:
         """Count the uses, and warn of values whose owner died meanwhile."""

@@ -215,7 +215,8 @@ class Worker:
     def shared_value(self, call: Call) -> Any:
         """The value of a shared fixture, for whoever asked pytest for it."""
         __tracebackhide__ = True
-        self.join()
+        if self.participant is None:  # the first test of all asked by name, and nobody could know before
+            self.begin(call.request._pyfuncitem)
         return self.holdings.value(call)
 
     def _dispose(self, record: dict[str, Any], stored: Any) -> None:
