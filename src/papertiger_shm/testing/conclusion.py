@@ -43,8 +43,11 @@ class Conclusion:
     """Namespaces that were left to be looked at; the store lives on with them."""
 
 
-def conclude(address: Address) -> Conclusion | None:
-    """Gather, dispose of what nobody will tear down any more, and remove the store; None where there is none."""
+def conclude(address: Address, *, keep: bool) -> Conclusion | None:
+    """Gather, dispose of what nobody will tear down any more, and remove the store; None where there is none.
+
+    ``keep``: what a worker's last test left when it died stays, as that of any failed test.
+    """
     try:
         connection = connect(address.url, timeout=30)
     except ManagerUnavailable:
@@ -54,12 +57,15 @@ def conclude(address: Address) -> Conclusion | None:
         conclusion = _gathered(connection, namespace, address)
         if any(record["state"] != "gone" for record in SharedFixtures(connection, namespace)):
             conclusion.problems += _disposed(connection, address)
-        if conclusion.kept:
-            return conclusion
-        if address.own:
+        died = [member["namespace"] for member in Members(connection, namespace) if member["namespace"] is not None]
+        if keep:
+            conclusion.kept += died
+        if address.own and not conclusion.kept:
             connection.stop_manager()
-        else:
-            connection.clear_namespace(namespace)
+        elif not address.own:
+            with connection.transaction():
+                for left in (namespace, *({*died} - {*conclusion.kept})):
+                    connection.clear_namespace(left)
     return conclusion
 
 
@@ -86,7 +92,7 @@ def _gathered(connection: Connection, namespace: str, address: Address) -> Concl
         ],
         "shared_fixtures": shared_fixture_figures(connection, namespace),
     }
-    return Conclusion(report, kept=[name for figure in figures for name in figure.get("kept", ())])
+    return Conclusion(report, kept=[name for member in members for name in member["kept"]])
 
 
 def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[str, Any]]:

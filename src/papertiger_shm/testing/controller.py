@@ -92,7 +92,7 @@ class Controller:
         from papertiger_shm.testing.conclusion import conclude, nothing
 
         with self._noting_problems():
-            self.conclusion = conclude(self.address)
+            self.conclusion = conclude(self.address, keep=self._config.getoption("papertiger_keep") != "none")
             if path is not None:
                 report = nothing(self.address) if self.conclusion is None else self.conclusion.report
                 Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

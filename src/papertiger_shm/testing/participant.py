@@ -69,9 +69,11 @@ class Participant:
         self._entry.update(test=nodeid, namespace=namespace, since=time.time())
         self._write()
 
-    def end_test(self, *, clear: str | None) -> None:
-        """Say that none does, and clear a namespace with the same request."""
+    def end_test(self, *, clear: str | None, keep: str | None = None) -> None:
+        """Say that none does, with a namespace to be cleared by the same request, or one to be kept."""
         self._entry.update(test=None, namespace=None, since=time.time())
+        if keep is not None:
+            self._entry["kept"].append(keep)
         with self.connection.transaction():
             if clear is not None:
                 self.connection.clear_namespace(clear)

@@ -105,6 +105,7 @@ def expected(worker: str, *, replaces: str | None) -> dict[str, Any]:
         "since": time.time(),
         "test": None,
         "namespace": None,
+        "kept": [],
         "waits_for": None,
         "waits_since": None,
     }

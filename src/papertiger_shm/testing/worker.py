@@ -63,7 +63,6 @@ class Worker:
         self._environment = pytest.MonkeyPatch()
         self._test_environment = pytest.MonkeyPatch()
         self._failed = False
-        self._kept: list[str] = []
         self._tests = 0
         self._overhead = 0.0
         self._parent = os.getppid()
@@ -119,7 +118,7 @@ class Worker:
         with self._telling("the end of the run could not be told"):
             if not participant.roster.may_run_tests(besides=self.name):
                 self._ownership.bury_all()
-            participant.leave(tests=self._tests, overhead=self._overhead, kept=self._kept)
+            participant.leave(tests=self._tests, overhead=self._overhead)
         self.participant = None
         self.connection.close()
         participant.connection.close()
@@ -182,11 +181,9 @@ class Worker:
         namespace, self.namespace = self.namespace, None
         assert namespace is not None
         keep = self._keep == "all" or (self._keep == "failed" and self._failed)
-        if keep:
-            self._kept.append(namespace)
         self._test_environment.undo()
         with self._telling("what the test left could not be taken away"), self.timed():
-            self.participant.end_test(clear=None if keep else namespace)
+            self.participant.end_test(clear=None if keep else namespace, keep=namespace if keep else None)
         with self._telling("what the test had locked could not be let go"):
             self._gate.leave()
 
