@@ -24,7 +24,7 @@ __all__ = ["PATIENCE", "Note", "Run", "Suite"]
 
 Note = dict[str, Any]
 
-PATIENCE = 90.0
+PATIENCE = 240.0
 """Seconds after which a run counts as hanging. None of the suites has work for more than a few."""
 
 JOURNAL = Path(__file__).with_name("journal.py")
