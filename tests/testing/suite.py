@@ -156,13 +156,13 @@ class Result:
 class Running:
     """A run that is under way."""
 
-    def __init__(self, suite: Suite, arguments: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(self, suite: Suite, command: Sequence[str], environment: dict[str, str]) -> None:
         self._suite = suite
         self._output = suite.path / f"output-{uuid.uuid4().hex}.txt"
         # Not a pipe: whoever a killed run leaves behind would hold it open.
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *arguments],
+                [sys.executable, *command],
                 cwd=suite.path,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -268,7 +268,14 @@ class Suite:
 
     def start(self, *arguments: str, **environment: str | None) -> Running:
         """Begin a run; ``environment`` is added to the clean one, None takes away."""
-        running = Running(self, arguments, self._merged(environment))
+        return self._start(["-m", "pytest", *arguments], environment)
+
+    def program(self, *command: str, **environment: str | None) -> Running:
+        """Begin a run in another way: by a program of the suite's."""
+        return self._start(command, environment)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str | None]) -> Running:
+        running = Running(self, command, self._merged(environment))
         self._runs.append(running)
         return running
 

@@ -379,3 +379,167 @@ def test_the_only_process_is_killed(suite: Suite) -> None:
     result = running.end()
     assert result.status == -9, str(result)
     suite.assert_nothing_left(result, seconds=30)
+
+
+def test_what_a_living_worker_stands_on_when_its_owner_is_killed(suite: Suite) -> None:
+    """One worker has made the server, another what stands on it; the first dies, and both are needed again."""
+    suite.write("conftest.py", SERVER)
+    suite.write(
+        "test_it.py",
+        """
+        import pytest
+        from helpers import die, first, lines, log, reap, setup, teardown, use, wait_for
+        from papertiger_shm.testing import shared_fixture
+
+        @shared_fixture(reap=reap)
+        def client(server):
+            setup("client")
+            yield {"name": "client", "number": len(lines("setup client")), "server": server["number"]}
+            teardown("client")
+
+        def test_owner_of_the_server(server):
+            use("server")
+            wait_for("use client")
+            die()
+
+        def test_owner_of_the_client(request):
+            wait_for("use server")
+            client = request.getfixturevalue("client")
+            use("client")
+            wait_for("died")
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(request, number):
+            wait_for("died")
+            request.getfixturevalue("server")
+            client = request.getfixturevalue("client")
+            # Not one that stands on a server that has gone.
+            assert client["server"] == len(lines("setup server"))
+            use("client")
+        """,
+    )
+    result = suite.run("-n2")
+    result.assert_ended(1, passed=7, failed=1)
+    assert len(result.setups("server")) == 2, str(result)
+    assert result.reaped("server") == ["1"], str(result)
+    assert_each_value_ended_once(result, "server")
+    assert_each_value_ended_once(result, "client")
+
+
+def test_who_waits_for_the_set_up_is_killed(suite: Suite) -> None:
+    suite.write(
+        "test_it.py",
+        """
+        import os, signal
+        import pytest
+        from helpers import lines, log, setup, teardown, use, wait_for, worker
+        from papertiger_shm.testing import shared_fixture
+
+        @pytest.fixture(scope="session", autouse=True)
+        def _00_here():
+            log("here", worker(), os.getpid())
+
+        @shared_fixture
+        def server():
+            setup("server")
+            wait_for("here", 2)
+            (pid,) = [int(line.split()[2]) for line in lines("here") if line.split()[1] != worker()]
+            os.kill(pid, signal.SIGKILL)
+            # The one in its place comes while the set-up is still going on.
+            wait_for("here", 3)
+            yield 1
+            teardown("server")
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(server, number): use("server")
+        """,
+    )
+    result = suite.run("-n2")
+    result.assert_ended(1, passed=7, failed=1)
+    result.assert_once("server")
+
+
+def test_a_user_is_killed_while_the_owner_waits_to_tear_down(suite: Suite) -> None:
+    """The owner has nothing left to do; who comes in place of the dead gets the same value, and then it ends."""
+    suite.write("conftest.py", SERVER)
+    suite.write(
+        "test_it.py",
+        """
+        import time
+        import pytest
+        from helpers import die, first, use, wait_for, worker
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(server, number):
+            use("server")
+            if server["owner"] != worker():
+                wait_for("use server " + server["owner"], 3)
+                # By now the owner is idle; if it is not yet, another path is taken, which is right as well.
+                time.sleep(0.3)
+                if first("death"):
+                    die()
+        """,
+    )
+    result = suite.run("-n2")
+    result.assert_ended(1, passed=5, failed=1)
+    result.assert_once("server")
+    assert not result.reaped("server")
+
+
+def test_the_owner_is_killed_while_it_waits_to_tear_down(suite: Suite) -> None:
+    suite.write("conftest.py", SERVER)
+    suite.write(
+        "test_it.py",
+        """
+        import os, signal
+        import pytest
+        from helpers import first, lines, log, use, wait_until, worker
+
+        def test_owner(server):
+            log("owner", os.getpid())
+            use("server")
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_it(request, number):
+            if number == 0:
+                wait_until(lambda: lines("use server"))
+            server = request.getfixturevalue("server")
+            use("server")
+            if worker() != lines("setup server")[0].split()[2] and first("death"):
+                log("died")
+                os.kill(int(lines("owner")[0].split()[1]), signal.SIGKILL)
+        """,
+    )
+    result = suite.run("-n2")
+    assert result.status in (0, 1), str(result)
+    assert "1" in result.reaped("server"), str(result)
+    assert_each_value_ended_once(result)
+
+
+def test_the_manager_is_killed(suite: Suite) -> None:
+    """The store goes on: another process takes it over, and nobody sees more of it than a short wait."""
+    suite.write("conftest.py", SERVER)
+    suite.write(
+        "test_it.py",
+        """
+        import os, signal
+        import pytest
+        from helpers import first, use
+
+        @pytest.mark.parametrize("number", range(12))
+        def test_it(server, events, papertiger, papertiger_run, number):
+            use("server")
+            assert server["number"] == 1
+            if number % 4 == 1 and first(f"kill-{number}"):
+                os.kill(papertiger.stats()["writer_pid"], signal.SIGKILL)
+            assert events.count() == 0
+            events.insert({"id": "evt_1"})
+            papertiger_run.counter("tests").add()
+            assert events.count() == 1
+        """,
+    )
+    for workers in ("0", "2"):
+        result = suite.run("-n", workers)
+        result.assert_ended(0, passed=12)
+        result.assert_once("server")
+        suite.forget()

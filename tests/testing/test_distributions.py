@@ -74,6 +74,7 @@ def write(suite: Suite) -> None:
         "-n2 --dist=loadgroup",
         "-n2 --dist=worksteal",
         "-n4 --maxprocesses=2",
+        "-d --tx=2*popen",
         "-n1",
         "-n0",
         "-p no:xdist",
