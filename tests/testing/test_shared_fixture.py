@@ -6,6 +6,7 @@ for them in an order of their own.
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -365,6 +366,49 @@ def test_values(suite: Suite) -> None:
         result.assert_ended(0, passed=20)
         for name in ("everything", "nothing", "large", "frozen", "dilled"):
             assert len(result.setups(name)) == 1, str(result)
+        suite.forget()
+
+
+def test_values_asked_for_by_name(suite: Suite) -> None:
+    """A test that asks while it runs, and a fixture of its own that does, have a fresh one too, and are counted."""
+    suite.write(
+        "test_names.py",
+        """
+        import pytest
+        from helpers import setup
+        from papertiger_shm.testing import shared_fixture
+
+        pytestmark = pytest.mark.parametrize("number", range(3))
+
+        @shared_fixture
+        def value():
+            setup("value")
+            return {"list": []}
+
+        @pytest.fixture
+        def through_another(request):
+            return request.getfixturevalue("value")
+
+        def test_by_name(number, request):
+            value = request.getfixturevalue("value")
+            assert value == {"list": []}
+            value["list"].append(number)
+
+        def test_through_another(number, through_another):
+            assert through_another == {"list": []}
+            through_another["list"].append(number)
+
+        def test_both(number, value, request, through_another):
+            assert value == {"list": []}
+            value["list"].append(number)
+        """,
+    )
+    for workers in ("0", "2"):
+        result = suite.run("-n", workers, "--papertiger-report=report.json")
+        result.assert_ended(0, passed=9)
+        assert len(result.setups("value")) == 1
+        (told,) = json.loads((suite.path / "report.json").read_text())["shared_fixtures"]
+        assert told["uses"] == 9
         suite.forget()
 
 
