@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from papertiger_shm import Events, connect
+from papertiger_shm import Events, Manager, connect
 from testing.suite import Suite, failure_reports
 
 CONFTEST = """
@@ -229,4 +229,43 @@ def test_what_is_kept_after_the_run(suite: Suite, monkeypatch: pytest.MonkeyPatc
     assert there == {name: count for name, count in {"test_bad": 12, "test_fine": 1}.items() if name in kept}
     stopped = suite.command("stop", "shm://pytest-mine")
     assert stopped.returncode == 0, stopped
+    suite.assert_nothing_left(result)
+
+
+CRASHING = """
+    from helpers import die
+
+    def test_fine(events):
+        events.insert({"id": "evt_fine"})
+
+    def test_bad(events):
+        events.insert_many([{"id": "evt_1"}, {"id": "evt_2"}])
+        die()
+"""
+
+
+def test_what_a_killed_test_had_is_kept(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It failed, as far as anybody can tell, and its data is the only thing there is to look at."""
+    suite.write("test_pay.py", CRASHING)
+    result = suite.start("-n2", "--papertiger-keep=failed", "--papertiger-run=mine").end()
+    result.assert_ended(1, passed=1, failed=1)
+    monkeypatch.setenv("PAPERTIGER_DIR", str(suite.directory))
+    with connect("shm://pytest-mine") as connection:
+        there = [row for row in connection.collections() if row[0] == Events.table_name]
+        connection.stop_manager()
+    ((_, namespace, count),) = there
+    assert namespace.endswith("/test_pay.py::test_bad")
+    assert count == 2
+    suite.assert_nothing_left(result)
+
+
+def test_what_a_killed_test_had_is_not_left_in_a_store_that_stays(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.write("test_pay.py", CRASHING)
+    monkeypatch.setenv("PAPERTIGER_DIR", str(suite.directory))
+    with Manager(name="there") as manager, manager.connect() as connection:
+        result = suite.start("-n2", "--papertiger-url=shm://there").end()
+        result.assert_ended(1, passed=1, failed=1)
+        assert connection.collections() == [], str(result)
     suite.assert_nothing_left(result)
