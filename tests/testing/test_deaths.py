@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from testing.suite import Result, Suite
+from testing.suite import SECONDS, Result, Suite
 
 # "server" has a number, so that its values can be told apart; HOW says where a worker is killed, for the first time.
 SERVER = """
@@ -363,7 +363,8 @@ def test_the_controller_is_killed(suite: Suite, where: str) -> None:
     running.wait_for("begin", count=2)
     running.wait_for("staying", count=2 if where == "test" else 1)
     running.kill_controller()
-    suite.assert_nothing_left(seconds=30)
+    # Some 10 s each are execnet's patience with a test that goes on, and the store's; the rest is for the machine.
+    suite.assert_nothing_left(seconds=SECONDS)
     log = Result(0, "", suite.log)
     assert len(log.setups("server")) == 1, str(log)
     ends = len(log.teardowns("server")) + len(log.reaped("server"))
@@ -378,7 +379,7 @@ def test_the_only_process_is_killed(suite: Suite) -> None:
     running = suite.start("-n0", PAPERTIGER_IDLE_SECONDS=None)
     result = running.end()
     assert result.status == -9, str(result)
-    suite.assert_nothing_left(result, seconds=30)
+    suite.assert_nothing_left(result, seconds=SECONDS)
 
 
 def test_what_a_living_worker_stands_on_when_its_owner_is_killed(suite: Suite) -> None:
