@@ -7,6 +7,7 @@ process that started the run in ``controller``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +94,7 @@ def _concerns(item: pytest.Item) -> bool:
 
 
 def _shares_fixtures(item: pytest.Item) -> bool:
-    # Who has not imported it has declared none.
-    import sys
-
-    if "papertiger_shm.testing.declaration" not in sys.modules:
+    if not _shared_fixtures_are_declared():
         return False
     from papertiger_shm.testing.holdings import shared_in
 
@@ -108,19 +106,23 @@ def _shares_fixtures(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    concerned = any(_concerns(item) for item in session.items)
-    if concerned or _declared():
+    declared = _shared_fixtures_are_declared()
+    concerned = any(_concerns(item) or (declared and _may_ask_by_name(item)) for item in session.items)
+    if declared:
         from papertiger_shm.testing.dependencies import make_lazy
 
         make_lazy(session.items)
-        worker_of(session.config).collected(session.items, concerned or bool(session.items))
+    if concerned:
+        worker_of(session.config).collected(session.items)
 
 
-def _declared() -> bool:
-    """Whether a shared fixture was declared: a test may then ask for it by name, while it runs."""
-    import sys
-
+def _shared_fixtures_are_declared() -> bool:
     return "papertiger_shm.testing.declaration" in sys.modules
+
+
+def _may_ask_by_name(item: pytest.Item) -> bool:
+    """Whether the test, or a fixture of it, can ask for a shared fixture while it runs."""
+    return "request" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -126,12 +126,12 @@ class Worker:
 
     # --- test by test -------------------------------------------------------------------------------------------
 
-    def collected(self, items: list[pytest.Item], concerned: bool) -> None:
+    def collected(self, items: list[pytest.Item]) -> None:
         """All tests are known. Workers of one run join before the first of them runs, so that each knows the others."""
         from papertiger_shm.testing.gate import is_serial
 
         self._serial_tests = any(is_serial(item) for item in items)
-        if concerned and self.address.in_worker:
+        if self.address.in_worker:
             try:
                 self.join()
             except PaperTigerError:
