@@ -11,7 +11,7 @@ from typing import Any
 from papertiger_shm import Connection, ManagerUnavailable, connect
 from papertiger_shm.testing.address import Address
 from papertiger_shm.testing.orphans import dispose
-from papertiger_shm.testing.ownership import Holds, Ownership, SharedFixtures
+from papertiger_shm.testing.ownership import Ownership, SharedFixtures
 from papertiger_shm.testing.participant import Participant
 from papertiger_shm.testing.roster import GONE, Members, run_namespace
 
@@ -97,11 +97,12 @@ def _gathered(connection: Connection, namespace: str, address: Address) -> Concl
 
 def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[str, Any]]:
     """A row for each shared fixture and parameter, oldest first; of several values of one the last is told."""
-    holds = Holds(connection, namespace)
+    members = [*Members(connection, namespace)]
     rows: dict[str, dict[str, Any]] = {}
     for record in sorted(SharedFixtures(connection, namespace), key=lambda record: record["since"]):
         before = rows.pop(record["fixture"], None)
-        rows[record["fixture"]] = _row(record, holds.find_by("fixture", record["id"]), before)
+        held = [member["holds"][record["id"]] for member in members if record["id"] in member["holds"]]
+        rows[record["fixture"]] = _row(record, held, before)
     return [*rows.values()]
 
 

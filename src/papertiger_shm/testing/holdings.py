@@ -20,6 +20,7 @@ from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureW
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
 from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted
+from papertiger_shm.testing.participant import Participant
 
 __all__ = ["Holdings", "shared_in"]
 
@@ -82,7 +83,8 @@ class Answer:
 class Holdings:
     """The shared values of one worker."""
 
-    def __init__(self, ownership: Ownership, worker: Worker) -> None:
+    def __init__(self, participant: Participant, ownership: Ownership, worker: Worker) -> None:
+        self._participant = participant
         self._ownership = ownership
         self._worker = worker
         self._held: dict[str, Held] = {}
@@ -119,7 +121,7 @@ class Holdings:
         held = Held(key, record, call.declaration, making)
         held.waited = waited
         self._held[key] = held
-        self._ownership.hold(record, uses=0, waited=waited)
+        self._participant.hold(key, uses=0, waited=waited)
         if before is None:
             # Not pytest's end of the fixture, which comes with each change of a parameter: that of all tests. What
             # the set-up needed was asked for before, and so goes after it.
@@ -191,6 +193,7 @@ class Holdings:
         """Count the uses, and warn of values whose owner died meanwhile."""
         for held in self._used.values():
             held.uses += 1
+            self._participant.hold(held.key, uses=held.uses, waited=held.waited)
             if not self._ownership.is_current(held.record):
                 warnings.warn_explicit(
                     f"the shared fixture {held.record['name']!r} was set up by {held.record['owner']}, which died "
@@ -211,7 +214,7 @@ class Holdings:
             if held.making is not None and self._ownership.is_mine(held.record):
                 self._tear_down(held)
         finally:
-            self._tell(lambda: self._ownership.release(held.record, uses=held.uses, waited=held.waited))
+            self._tell(lambda: self._participant.hold(key, uses=held.uses, waited=held.waited, released=True))
 
     def _tear_down(self, held: Held) -> None:
         assert held.making is not None

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from papertiger_shm import Connection
-from papertiger_shm.testing.ownership import Holds, SharedFixtures
-from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members
+from papertiger_shm.testing.ownership import SharedFixtures
+from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members, has
 
 __all__ = ["runs_in"]
 
@@ -56,14 +56,14 @@ def _worker(connection: Connection, member: dict[str, Any], sizes: list[tuple[st
 
 
 def _fixtures(connection: Connection, place: str) -> list[dict[str, Any]]:
-    holds = Holds(connection, place)
+    members = [*Members(connection, place)]
     return [
         {
             "name": record["name"],
             "state": record["state"],
             "owner": record["owner"],
             "seconds": time.time() - record["since"] if record["seconds"] is None else record["seconds"],
-            "holders": [hold["worker"] for hold in holds.find_by("fixture", record["id"]) if not hold["released"]],
+            "holders": [member["id"] for member in members if has(member, record["id"])],
         }
         for record in sorted(SharedFixtures(connection, place), key=lambda record: record["since"])
     ]

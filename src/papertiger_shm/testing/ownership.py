@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from papertiger_shm import AlreadyExists, InvalidRequest, Store
 from papertiger_shm.testing.participant import Participant
+from papertiger_shm.testing.roster import has
 
 __all__ = [
     "FAILED",
     "READY",
     "SETTING_UP",
-    "Holds",
     "Ownership",
     "Record",
     "SharedFixtures",
@@ -58,10 +58,6 @@ class SharedValues(Store, table="papertiger_shared_values", resource="shared_val
     """The values themselves, apart from their records, which are read far more often."""
 
 
-class Holds(Store, table="papertiger_shared_holds", resource="shared_hold", indexes=("fixture",)):
-    """One item for each value and worker that has it, with what it made of it."""
-
-
 class Ownership:
     """The shared values of one run, for one worker of it."""
 
@@ -72,7 +68,6 @@ class Ownership:
         namespace = participant.namespace
         self.records = SharedFixtures(participant.connection, namespace)
         self.values = SharedValues(participant.connection, namespace)
-        self.holds = Holds(participant.connection, namespace)
         self._setting_up: list[str] = []
 
     # --- getting a value ----------------------------------------------------------------------------------------
@@ -232,24 +227,6 @@ class Ownership:
         """What was published, as a fresh object. Raises NotFound once it has been torn down."""
         return self.values.get(self._value_id(record))["value"]
 
-    def hold(self, record: Record, **figures: Any) -> None:
-        """Say that this worker has the value."""
-        self.holds.update(self._hold(record, released=False, figures=figures))
-
-    def release(self, record: Record, **figures: Any) -> None:
-        """Say that this worker has no more use for it, and what use it made of it."""
-        self.holds.update(self._hold(record, released=True, figures=figures))
-
-    def _hold(self, record: Record, *, released: bool, figures: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "id": f"{record['id']}/{self._me.worker}",
-            "fixture": record["id"],
-            "worker": self._me.worker,
-            "lease": self._me.lease_id,
-            "released": released,
-            **figures,
-        }
-
     def is_mine(self, record: Record) -> bool:
         """Whether it is for us to tear it down."""
         return bool(record["lease"] == self._me.lease_id and record["state"] == READY)
@@ -262,12 +239,13 @@ class Ownership:
 
     def needed_by(self, record: Record) -> list[str]:
         """The other workers that have the value, or may need it yet."""
+        me = self._me
         holders = [
-            hold["worker"]
-            for hold in self.holds.find_by("fixture", record["id"])
-            if not hold["released"] and hold["worker"] != self._me.worker and self._me.alive(hold["lease"])
+            member["id"]
+            for member in me.roster.members
+            if member["id"] != me.worker and has(member, record["id"]) and me.alive(member["lease"])
         ]
-        return [*dict.fromkeys([*holders, *self._me.roster.may_run_tests(besides=self._me.worker)])]
+        return [*dict.fromkeys([*holders, *me.roster.may_run_tests(besides=me.worker)])]
 
     def begin_tear_down(self, record: Record) -> None:
         """From now on nobody gets this value; who needs one waits, and sets it up anew."""

@@ -94,6 +94,16 @@ class Participant:
         self._entry.update(waits_for=text, waits_since=None if text is None else time.time())
         self._write()
 
+    def hold(self, key: str, *, uses: int, waited: float, released: bool = False) -> None:
+        """Say that this worker has a shared value, and what it made of it.
+
+        As long as it runs tests that goes along with whatever it says next: it may need any value then, and nobody
+        tears one down.
+        """
+        self._entry["holds"][key] = {"uses": uses, "waited": waited, "released": released}
+        if self._entry["state"] != RUNNING:
+            self._write()
+
     def end(self) -> None:
         """Say that this worker runs no more tests; again does nothing."""
         if self._entry["state"] == RUNNING:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from papertiger_shm import Connection, Store
 
-__all__ = ["DEAD", "ENDING", "EXPECTED", "GONE", "RUNNING", "Members", "Roster", "run_namespace"]
+__all__ = ["DEAD", "ENDING", "EXPECTED", "GONE", "RUNNING", "Members", "Roster", "expected", "has", "run_namespace"]
 
 EXPECTED: Final = "expected"
 """The controller is starting it."""
@@ -38,7 +38,10 @@ def run_namespace(run_id: str) -> str:
 
 
 class Members(Store, table="papertiger_members", resource="member"):
-    """One item for each worker: id, state, lease, test, since, namespace, waits_for, waits_since and its figures."""
+    """One item for each worker: id, state, lease, test, since, namespace, waits_for, waits_since, figures,
+
+    kept (namespaces), and holds (of each shared value it has or had: uses, waited, released).
+    """
 
 
 class Roster:
@@ -94,6 +97,12 @@ class Roster:
         return member["lease"] is not None and self._connection.leased(member["lease"])
 
 
+def has(member: dict[str, Any], key: str) -> bool:
+    """Whether the worker has this shared value."""
+    hold = member["holds"].get(key)
+    return hold is not None and not hold["released"]
+
+
 def expected(worker: str, *, replaces: str | None) -> dict[str, Any]:
     """The entry of a worker that has not come yet."""
     return {
@@ -106,6 +115,7 @@ def expected(worker: str, *, replaces: str | None) -> dict[str, Any]:
         "test": None,
         "namespace": None,
         "kept": [],
+        "holds": {},
         "waits_for": None,
         "waits_since": None,
     }

@@ -98,7 +98,7 @@ class Worker:
         self.run = Run(participant, self._shared_directory)
         self._gate = Gate(participant, self.run.lock)
         self._ownership = Ownership(participant, self._dispose)
-        self.holdings = Holdings(self._ownership, self)
+        self.holdings = Holdings(participant, self._ownership, self)
         self.participant = participant
 
     def _shared_directory(self) -> Path:
