@@ -101,7 +101,12 @@ def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[
     rows: dict[str, dict[str, Any]] = {}
     for record in sorted(SharedFixtures(connection, namespace), key=lambda record: record["since"]):
         before = rows.pop(record["fixture"], None)
-        held = [member["holds"][record["id"]] for member in members if record["id"] in member["holds"]]
+        values = {f"{record['id']}/{setup}" for setup in range(1, record["setups"] + 1)}
+        held = [
+            {"uses": sum(hold["uses"] for hold in holds), "waited": sum(hold["waited"] for hold in holds)}
+            for member in members
+            if (holds := [hold for value_id, hold in member["holds"].items() if value_id in values])
+        ]
         rows[record["fixture"]] = _row(record, held, before)
     return [*rows.values()]
 

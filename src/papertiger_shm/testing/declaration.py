@@ -159,7 +159,8 @@ def reaper_name(function: Callable[[Any], object]) -> str:
         raise InvalidRequest(
             f"shared_fixture: reap is {function!r}, which other workers could not find; use a function of a module"
         )
-    return f"{function.__module__}:{qualname}"
+    # The file, too: every conftest.py outside a package is the module "conftest".
+    return f"{function.__module__}:{qualname}:{inspect.getsourcefile(function)}"
 
 
 def reaper_called(name: str) -> Callable[[Any], object] | None:

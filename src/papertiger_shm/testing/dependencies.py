@@ -14,7 +14,7 @@ import pytest
 from papertiger_shm.testing.declaration import declaration_of
 from papertiger_shm.testing.ownership import circle_sentence
 
-__all__ = ["make_lazy", "refuse_circles"]
+__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles"]
 
 
 def make_lazy(items: Sequence[pytest.Item]) -> None:
@@ -55,6 +55,23 @@ def _circle(name: str, found: Mapping[str, Sequence[Any]], path: list[str], done
         if circle:
             return circle
     return []
+
+
+def parametrised_dependency(name: str, request: Any) -> str | None:
+    """The name of an ordinary fixture with parameters that the fixture ``name`` is, or is made of; None for none."""
+    found = getattr(request._pyfuncitem, "_fixtureinfo", None)
+    definitions = {} if found is None else found.name2fixturedefs
+    names, seen = [name], set()
+    while names:
+        name = names.pop()
+        known = definitions.get(name)
+        if name in seen or not known or declaration_of(known[-1]) is not None:
+            continue
+        seen.add(name)
+        if known[-1].params is not None:
+            return name
+        names += known[-1].argnames
+    return None
 
 
 def _reduce(found: Mapping[str, Sequence[Any]]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 
@@ -15,7 +15,10 @@ from papertiger_shm.errors import PaperTigerError
 
 __all__ = ["SharedFixtureFailed", "described", "raise_again"]
 
-_HERE = str(Path(__file__).parent)
+LONGEST: Final = 200_000
+"""Characters of a message or a traceback that are kept."""
+
+_HERE: Final = str(Path(__file__).parent)
 
 
 class SharedFixtureFailed(PaperTigerError):
@@ -28,7 +31,15 @@ def described(error: BaseException) -> dict[str, Any]:
         return _outcome("skipped", str(error.msg))
     if isinstance(error, pytest.exit.Exception):
         return _outcome("exited", str(error.msg), returncode=error.returncode)
-    return _outcome("failed", f"{type(error).__name__}: {error}", text=text_of(error))
+    # Not str(error), which may raise. A message, or the traceback of a recursion, may be too long for an item.
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return _outcome("failed", _cut(message), text=_cut(text_of(error)))
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST
+    half = LONGEST // 2
+    return text if left_out <= 0 else f"{text[:half]}\n... {left_out:,} characters ...\n{text[-half:]}"
 
 
 def _outcome(kind: str, message: str, *, text: str = "", returncode: int | None = None) -> dict[str, Any]:

@@ -17,9 +17,10 @@ import pytest
 
 from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
 from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureWarning, declaration_of
+from papertiger_shm.testing.dependencies import parametrised_dependency
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
-from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted
+from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted, value_id_of
 from papertiger_shm.testing.participant import Participant
 
 __all__ = ["Holdings", "shared_in"]
@@ -39,6 +40,9 @@ class Worker(Protocol):
 
     def waited(self) -> None:
         """The wait is over."""
+
+    def tell_terminal(self, text: str) -> None:
+        """Say something to whoever watches the run."""
 
 
 class Held:
@@ -99,11 +103,11 @@ class Holdings:
         wanted = self._wanted(call)
         held = self._held.get(wanted.key)
         if held is None or not self._ownership.is_current(held.record):
-            held = self._get(wanted, held, call)
+            held = self._get(wanted, call)
         self._given[call.request._fixturedef] = held, call.request
         return self._use(held)
 
-    def _get(self, wanted: Wanted, before: Held | None, call: Call) -> Held:
+    def _get(self, wanted: Wanted, call: Call) -> Held:
         __tracebackhide__ = True
         began = time.monotonic()
         try:
@@ -121,16 +125,16 @@ class Holdings:
         held = Held(key, record, call.declaration, making)
         held.waited = waited
         self._held[key] = held
-        self._participant.hold(key, uses=0, waited=waited)
-        if before is None:
-            # Not pytest's end of the fixture, which comes with each change of a parameter: that of all tests. What
-            # the set-up needed was asked for before, and so goes after it.
-            call.request.session.addfinalizer(lambda: self._let_go(key))
+        self._tell_uses(held)
+        # Not pytest's end of the fixture, which comes with each change of a parameter: that of all tests. What the
+        # set-up needed was asked for before, and so goes after it. A value that takes the place of a dead owner's gets
+        # an end of its own, at its own place in the order: only so can no two workers wait for each other there.
+        call.request.session.addfinalizer(lambda: self._let_go(held))
         return held
 
     def _show(self, record: Record, seconds: float) -> None:
         since = time.time() - record["since"]
-        text = f"the shared fixture {record['name']!r}, {record['state']} by {record['owner']} for {since:.0f} s"
+        text = f"the shared fixture {record['name']!r}, {record['state']} by {record['by']} for {since:.0f} s"
         self._worker.show_waiting(text, seconds)
 
     def _set_up(self, record: Record, making: Making, call: Call) -> Record:
@@ -141,12 +145,16 @@ class Holdings:
             stored = call.declaration.packed(value)
             return self._publish(record, stored, making, time.monotonic() - began)
         except KeyboardInterrupt:
-            self._ownership.give_up(record)
-            making.undo()
+            try:
+                making.undo()
+            finally:  # not before: whoever tries next may need what this one had taken
+                self._ownership.give_up(record)
             raise
         except BaseException as error:
-            self._ownership.fail(record, described(error), time.monotonic() - began)
-            making.undo()
+            try:
+                self._ownership.fail(record, described(error), time.monotonic() - began)
+            finally:
+                making.undo()
             raise
 
     def _publish(self, record: Record, stored: Any, making: Making, seconds: float) -> Record:
@@ -193,7 +201,7 @@ class Holdings:
         """Count the uses, and warn of values whose owner died meanwhile."""
         for held in self._used.values():
             held.uses += 1
-            self._participant.hold(held.key, uses=held.uses, waited=held.waited)
+            self._tell_uses(held)
             if not self._ownership.is_current(held.record):
                 warnings.warn_explicit(
                     f"the shared fixture {held.record['name']!r} was set up by {held.record['owner']}, which died "
@@ -206,15 +214,21 @@ class Holdings:
 
     # --- letting go ---------------------------------------------------------------------------------------------
 
-    def _let_go(self, key: str) -> None:
+    def _let_go(self, held: Held) -> None:
         """This worker's tests have run, and everything in it that was made from the value is gone."""
         self._worker.end_tests()
-        held = self._held.pop(key)
+        if self._held.get(held.key) is not held:  # another has taken its place
+            return
+        del self._held[held.key]
         try:
             if held.making is not None and self._ownership.is_mine(held.record):
                 self._tear_down(held)
         finally:
-            self._tell(lambda: self._participant.hold(key, uses=held.uses, waited=held.waited, released=True))
+            self._tell(lambda: self._tell_uses(held, released=True))
+
+    def _tell_uses(self, held: Held, *, released: bool = False) -> None:
+        value_id = value_id_of(held.record)
+        self._participant.hold(value_id, uses=held.uses, waited=held.waited, released=released)
 
     def _tear_down(self, held: Held) -> None:
         assert held.making is not None
@@ -242,7 +256,7 @@ class Holdings:
             say()
         except PaperTigerError as problem:
             if not self._worker.is_deserted():
-                warnings.warn(f"the end of a shared fixture could not be told: {problem}", RuntimeWarning, stacklevel=2)
+                self._worker.tell_terminal(f"the end of a shared fixture could not be told: {problem}")
 
     # --- which value is meant -----------------------------------------------------------------------------------
 
@@ -291,11 +305,11 @@ def _arguments(call: Call, making: Making) -> dict[str, Any]:
             arguments[name] = Request(request, making)
             continue
         arguments[name] = request.getfixturevalue(name)
-        definition = request._get_active_fixturedef(name)
-        if getattr(definition, "params", None) is not None and declaration_of(definition) is None:
+        parametrised = parametrised_dependency(name, request)
+        if parametrised is not None:
             raise InvalidRequest(
-                f"the shared fixture {declaration.name!r} depends on the parametrised fixture {name!r}, which pytest "
-                "tears down whenever the parameter changes; make that one a shared_fixture too"
+                f"the shared fixture {declaration.name!r} depends on the parametrised fixture {parametrised!r}, which "
+                "pytest tears down whenever the parameter changes; make that one a shared_fixture too"
             )
     return arguments
 

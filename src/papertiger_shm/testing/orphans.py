@@ -5,7 +5,8 @@ Done by whoever sets the value up again, or, where nobody needs it, by the last 
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+from types import ModuleType
 from typing import Any
 
 from papertiger_shm.testing.declaration import reaper_called, unpacked
@@ -24,7 +25,9 @@ def dispose(record: dict[str, Any], stored: Any) -> str | None:
         try:
             _reaper(disposal["function"])(unpacked(stored, disposal["serializer"]))
             return None
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # pytest.fail too, by which pytest-timeout ends what takes too long
             problem = f"{disposal['function']} could not dispose of its value: {type(error).__name__}: {error}"
     return f"the shared fixture {record['name']!r}: its owner {record['owner']} died, and {problem}"
 
@@ -33,8 +36,20 @@ def _reaper(name: str) -> Any:
     known = reaper_called(name)
     if known is not None:
         return known
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
+    module, path, file = name.split(":", 2)
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError:  # a test file that only workers have imported, from where it is
+        found = _loaded(module, file)
     for step in path.split("."):
         found = getattr(found, step)
     return found
+
+
+def _loaded(module: str, file: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(module, file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"there is no module {module} in {file}")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from papertiger_shm import Connection
-from papertiger_shm.testing.ownership import SharedFixtures
+from papertiger_shm.testing.ownership import SharedFixtures, value_id_of
 from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members, has
 
 __all__ = ["runs_in"]
@@ -63,7 +63,7 @@ def _fixtures(connection: Connection, place: str) -> list[dict[str, Any]]:
             "state": record["state"],
             "owner": record["owner"],
             "seconds": time.time() - record["since"] if record["seconds"] is None else record["seconds"],
-            "holders": [member["id"] for member in members if has(member, record["id"])],
+            "holders": [member["id"] for member in members if has(member, value_id_of(record))],
         }
         for record in sorted(SharedFixtures(connection, place), key=lambda record: record["since"])
     ]

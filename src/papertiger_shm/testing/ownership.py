@@ -24,6 +24,7 @@ __all__ = [
     "SharedFixtures",
     "SharedValues",
     "circle_sentence",
+    "value_id_of",
 ]
 
 SETTING_UP: Final = "setting up"
@@ -51,7 +52,11 @@ class Wanted(NamedTuple):
 
 
 class SharedFixtures(Store, table="papertiger_shared_fixtures", resource="shared_fixture"):
-    """One item for each shared value: who owns it, in which state it is, and how it came to be."""
+    """One item for each shared value: who owns it, in which state it is, and how it came to be.
+
+    ``owner`` set it up; ``by`` is at it now, and lives as long as ``lease`` is held. ``of`` is the lease of a dead
+    owner whose value is being disposed of.
+    """
 
 
 class SharedValues(Store, table="papertiger_shared_values", resource="shared_value"):
@@ -85,7 +90,7 @@ class Ownership:
         began, pause = time.monotonic(), SHORTEST_LOOK
         while True:
             record = self._step(wanted)
-            if record["state"] in (READY, FAILED) or self._is_ours_to_set_up(record):
+            if self._is_settled(record):
                 break
             if record["state"] == GONE:
                 continue
@@ -98,7 +103,12 @@ class Ownership:
             self._setting_up.append(key)
         return record
 
-    def _is_ours_to_set_up(self, record: Record) -> bool:
+    def _is_settled(self, record: Record) -> bool:
+        """Whether nothing has to be waited for."""
+        if record["state"] == FAILED:
+            return True
+        if record["state"] == READY:
+            return not self._is_abandoned(record)
         if record["lease"] != self._me.lease_id:
             return False
         if record["state"] == TEARING_DOWN:
@@ -141,6 +151,8 @@ class Ownership:
             "state": SETTING_UP,
             "owner": self._me.worker,
             "lease": self._me.lease_id,
+            "by": self._me.worker,
+            "of": None,
             "setups": setups,
             "since": time.time(),
             "seconds": None,
@@ -174,22 +186,38 @@ class Ownership:
         return record["state"] not in (GONE, FAILED) and not self._me.alive(record["lease"])
 
     def _bury(self, lease: str) -> None:
-        """Dispose of all that one dead worker left, the youngest first: it may have been made of the others."""
-        left = [record for record in self.records if record["lease"] == lease and self._is_abandoned(record)]
-        for record in sorted(left, key=lambda record: -record["since"]):
+        """Dispose of all that one dead worker left, the youngest first: it may have been made of the others.
+
+        Returns at once where another worker is at it.
+        """
+        while True:
+            records = [*self.records]
+            if any(record["of"] == lease and self._is_in_others_hands(record) for record in records):
+                return
+            left = [record for record in records if record["lease"] == lease and self._is_abandoned(record)]
+            if not left:
+                return
+            record = max(left, key=lambda record: record["since"])
             try:
                 adopted = self.records.modify(record["id"], self._adopted)
-            except _Untakable:  # somebody else is at it
-                continue
-            stored = self.values.get(self._value_id(record), None)
-            if stored is not None and record["state"] in (READY, TEARING_DOWN):
-                self._dispose(record, stored["value"])
-            self.end_tear_down(adopted)
+            except _Untakable:
+                return
+            try:
+                stored = self.values.get(value_id_of(record), None)
+                if stored is not None and record["state"] in (READY, TEARING_DOWN):
+                    self._dispose(record, stored["value"])
+            finally:
+                self.end_tear_down(adopted)
+
+    def _is_in_others_hands(self, record: Record) -> bool:
+        mine = record["lease"] == self._me.lease_id
+        return record["state"] == TEARING_DOWN and not mine and self._me.alive(record["lease"])
 
     def _adopted(self, record: Record) -> Record:
         if not self._is_abandoned(record):
             raise _Untakable(record)
-        return {**record, "state": TEARING_DOWN, "lease": self._me.lease_id}
+        mine = {"lease": self._me.lease_id, "by": self._me.worker, "of": record["of"] or record["lease"]}
+        return {**record, **mine, "state": TEARING_DOWN}
 
     def bury_all(self) -> None:
         """Dispose of what any dead worker left."""
@@ -206,7 +234,7 @@ class Ownership:
         changes = {"state": READY, "seconds": seconds, "to_undo": to_undo, "waits_for": None}
         changed = {**self.records.get(record["id"]), **changes}
         with self._me.connection.transaction():
-            self.values.insert({"id": self._value_id(record), "value": value})
+            self.values.insert({"id": value_id_of(record), "value": value})
             self.records.update(changed)
         self._setting_up.remove(record["id"])
         return changed
@@ -225,7 +253,7 @@ class Ownership:
 
     def value(self, record: Record) -> Any:
         """What was published, as a fresh object. Raises NotFound once it has been torn down."""
-        return self.values.get(self._value_id(record))["value"]
+        return self.values.get(value_id_of(record))["value"]
 
     def is_mine(self, record: Record) -> bool:
         """Whether it is for us to tear it down."""
@@ -239,13 +267,14 @@ class Ownership:
 
     def needed_by(self, record: Record) -> list[str]:
         """The other workers that have the value, or may need it yet."""
-        me = self._me
-        holders = [
+        me, value_id = self._me, value_id_of(record)
+        # One view of all: who has ended its tests has said in the same step what it holds.
+        return [
             member["id"]
             for member in me.roster.members
-            if member["id"] != me.worker and has(member, record["id"]) and me.alive(member["lease"])
+            if member["id"] != me.worker
+            and (me.roster.may_run(member) or (has(member, value_id) and me.alive(member["lease"])))
         ]
-        return [*dict.fromkeys([*holders, *me.roster.may_run_tests(besides=me.worker)])]
 
     def begin_tear_down(self, record: Record) -> None:
         """From now on nobody gets this value; who needs one waits, and sets it up anew."""
@@ -254,15 +283,17 @@ class Ownership:
     def end_tear_down(self, record: Record) -> None:
         """It is gone."""
         with self._me.connection.transaction():
-            self.values.delete(self._value_id(record))
+            self.values.delete(value_id_of(record))
             self._change(record["id"], state=GONE)
 
     def _change(self, key: str, **changes: Any) -> Record:
         # Only the owner writes to a record, and it is alive to do so: nobody else's change can be lost.
         return self.records.update({**self.records.get(key), **changes})
 
-    def _value_id(self, record: Record) -> str:
-        return f"{record['id']}/{record['setups']}"
+
+def value_id_of(record: Record) -> str:
+    """One value; what is set up again has another."""
+    return f"{record['id']}/{record['setups']}"
 
 
 class _Untakable(Exception):

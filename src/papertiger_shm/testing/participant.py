@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from papertiger_shm import Connection
+from papertiger_shm import Connection, StoreFull
 from papertiger_shm.testing.roster import ENDING, GONE, RUNNING, Roster, expected, run_namespace
 
 if TYPE_CHECKING:
@@ -74,7 +74,13 @@ class Participant:
         self._entry.update(test=None, namespace=None, since=time.time())
         if keep is not None:
             self._entry["kept"].append(keep)
-        with self.connection.transaction():
+        try:
+            with self.connection.transaction():
+                if clear is not None:
+                    self.connection.clear_namespace(clear)
+                self._write()
+        except StoreFull:
+            # What the test left may be what fills the store, and clearing it alone needs no room.
             if clear is not None:
                 self.connection.clear_namespace(clear)
             self._write()
@@ -94,13 +100,13 @@ class Participant:
         self._entry.update(waits_for=text, waits_since=None if text is None else time.time())
         self._write()
 
-    def hold(self, key: str, *, uses: int, waited: float, released: bool = False) -> None:
+    def hold(self, value_id: str, *, uses: int, waited: float, released: bool = False) -> None:
         """Say that this worker has a shared value, and what it made of it.
 
         As long as it runs tests that goes along with whatever it says next: it may need any value then, and nobody
         tears one down.
         """
-        self._entry["holds"][key] = {"uses": uses, "waited": waited, "released": released}
+        self._entry["holds"][value_id] = {"uses": uses, "waited": waited, "released": released}
         if self._entry["state"] != RUNNING:
             self._write()
 
@@ -113,10 +119,12 @@ class Participant:
     def leave(self, **figures: Any) -> None:
         """Say goodbye, with this worker's figures for the report."""
         self._entry.update(state=GONE, since=time.time(), figures=figures)
-        self._write()
-        lease = self._leases.pop(os.getpid(), None)
-        if lease is not None:
-            lease.release()
+        try:
+            self._write()
+        finally:  # where there is no room for the word, this says enough
+            lease = self._leases.pop(os.getpid(), None)
+            if lease is not None:
+                lease.release()
 
     def _write(self) -> None:
         if os.getpid() == self._pid:  # a forked child is no worker, and says nothing in its parent's name

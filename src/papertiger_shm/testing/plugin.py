@@ -142,15 +142,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
             from papertiger_shm.testing.contents import contents
 
             held = contents(worker.connection, worker.namespace)
-            if held or "papertiger_namespace" in item.fixturenames:  # type: ignore[attr-defined]
+            if held or "papertiger_namespace" in getattr(item, "fixturenames", ()):
                 report.sections.append((f"papertiger namespace {worker.namespace}", held or "empty"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, None]:
     worker = item.config.stash.get(_worker, None)
-    if worker is not None and worker.participant is not None:
-        worker.finishing(item)
+    problem: BaseException | None = None
+    try:
+        if worker is not None and worker.participant is not None:
+            worker.finishing(item)
+    except BaseException as error:  # a warning that is an error, too: pytest has to tear the test down all the same
+        problem = error
+    outcome = yield
+    if problem is not None:
+        outcome.force_exception(problem)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -26,7 +26,7 @@ DEAD: Final = "dead"
 """It died, and the controller has seen to its replacement."""
 
 REPLACEMENT_SECONDS: Final = 30.0
-"""How long a replacement is waited for that the controller foresaw and did not start."""
+"""How long the controller may take to say what becomes of a dead worker, and to start a replacement it foresaw."""
 
 RUNS: Final = "papertiger-run"
 """The namespace below which each run has its own tables."""
@@ -50,18 +50,24 @@ class Roster:
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.members = Members(connection, namespace)
         self._connection = connection
+        self._deaths: dict[str, float] = {}
 
     def may_run_tests(self, *, besides: str = "") -> list[str]:
         """The workers that may run a test yet, ``besides`` one: living ones, and those that are being replaced."""
-        return [member["id"] for member in self.members if member["id"] != besides and self._may_run(member)]
+        return [member["id"] for member in self.members if member["id"] != besides and self.may_run(member)]
 
-    def _may_run(self, member: dict[str, Any]) -> bool:
+    def may_run(self, member: dict[str, Any]) -> bool:
+        """Whether the worker may run a test yet, or one that takes its place."""
         if member["state"] == RUNNING:
             # One that died is replaced unless the controller says otherwise; without a controller nobody will say.
-            return self._connection.leased(member["lease"]) or member["controlled"]
+            return self._connection.leased(member["lease"]) or (member["controlled"] and self._is_news(member["id"]))
         if member["state"] == EXPECTED:
             return member["replaces"] is None or time.time() - member["since"] < REPLACEMENT_SECONDS
         return False
+
+    def _is_news(self, worker: str) -> bool:
+        """Whether its death has been known here for less time than a controller may take to say what becomes of it."""
+        return time.monotonic() - self._deaths.setdefault(worker, time.monotonic()) < REPLACEMENT_SECONDS
 
     # --- for the controller -------------------------------------------------------------------------------------
 
@@ -97,9 +103,9 @@ class Roster:
         return member["lease"] is not None and self._connection.leased(member["lease"])
 
 
-def has(member: dict[str, Any], key: str) -> bool:
-    """Whether the worker has this shared value."""
-    hold = member["holds"].get(key)
+def has(member: dict[str, Any], value_id: str) -> bool:
+    """Whether the worker has this shared value, which is one by its generation, too."""
+    hold = member["holds"].get(value_id)
     return hold is not None and not hold["released"]
 
 

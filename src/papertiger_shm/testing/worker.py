@@ -74,7 +74,11 @@ class Worker:
     def join(self) -> Participant:
         """Take part in the run, from the first call on; the first worker of all starts the store's manager."""
         if self.participant is None:
-            self._join()
+            try:
+                self._join()
+            except BaseException:
+                self._environment.undo()
+                raise
             assert self.participant is not None
         return self.participant
 
@@ -221,7 +225,7 @@ class Worker:
 
         problem = dispose(record, stored)
         if problem is not None:
-            self._tell_terminal(problem)
+            self.tell_terminal(problem)
 
     def is_deserted(self) -> bool:
         """Whether whoever started this worker has gone, and all others with it."""
@@ -235,7 +239,7 @@ class Worker:
         due = next((at for at in SAID_AT if at > self._said), self._said - self._said % 60 + 60)
         if seconds >= due:
             self._said = due
-            self._tell_terminal(f"{self.name} waits for {text}")
+            self.tell_terminal(f"{self.name} waits for {text}")
 
     def waited(self) -> None:
         """The wait is over."""
@@ -251,9 +255,9 @@ class Worker:
             yield
         except PaperTigerError as problem:
             if not self.is_deserted():
-                self._tell_terminal(f"{failure}: {problem}")
+                self.tell_terminal(f"{failure}: {problem}")
 
-    def _tell_terminal(self, text: str) -> None:
+    def tell_terminal(self, text: str) -> None:
         """A worker has no terminal of its own, but its standard error is the controller's."""
         capture = self._config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
