@@ -33,7 +33,8 @@ class Ran:
 
 def run_suite(directory: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
     """``pytest`` in that directory, with those arguments."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin(), *arguments]
+    # Of the plugins that are here for other tests, one warns where nobody has configured it.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", *plugin(), *arguments]
     foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE")
     variables = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     done = subprocess.run(

@@ -20,7 +20,7 @@ SECONDS = float(os.environ.get("PAPERTIGER_TEST_SECONDS", "4"))
 READERS = 3
 KEYS = 40
 KINDS = 4
-SLOWEST = 1.0
+SLOWEST = 20.0
 
 
 def in_writer(url: str, keys: int, kinds: int) -> dict[str, int]:

@@ -16,9 +16,20 @@ import pytest
 
 from papertiger_shm.errors import InvalidRequest
 
-__all__ = ["Call", "Declaration", "SharedFixtureWarning", "declaration_of", "reaper_called", "shared_fixture"]
+__all__ = [
+    "Call",
+    "Declaration",
+    "SharedFixtureWarning",
+    "declaration_of",
+    "declared",
+    "reaper_called",
+    "shared_fixture",
+]
 
 _MARK: Final = "_papertiger_declaration"
+declared: list[str] = []
+"""The names of all shared fixtures that this process has seen declared."""
+
 _reapers: dict[str, Callable[[Any], object]] = {}
 
 
@@ -117,6 +128,7 @@ def shared_fixture(
         arguments = tuple(argument for argument in signature.parameters if argument != "self")
         declaration = Declaration(function, name or function.__name__, arguments, serializer, reap, frozen)
         fixture = _as_session_fixture(declaration, signature)
+        declared.append(declaration.name)
         return pytest.fixture(scope="session", params=params, ids=ids, autouse=autouse, name=name)(fixture)
 
     return declare if function is None else declare(function)

@@ -117,7 +117,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _shared_fixtures_are_declared() -> bool:
-    return "papertiger_shm.testing.declaration" in sys.modules
+    # Who has not imported it has declared none.
+    declaration = sys.modules.get("papertiger_shm.testing.declaration")
+    return declaration is not None and bool(declaration.declared)
 
 
 def _may_ask_by_name(item: pytest.Item) -> bool:
