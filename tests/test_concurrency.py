@@ -21,6 +21,7 @@ READERS = 3
 KEYS = 40
 KINDS = 4
 SLOWEST = 20.0
+"""Seconds: far beyond what a busy machine takes, and far below for ever."""
 
 
 def in_writer(url: str, keys: int, kinds: int) -> dict[str, int]:
