@@ -15,7 +15,7 @@ import pytest
 from papertiger_shm.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from papertiger_shm.testing.participant import Participant
+    from papertiger_shm.testing.participant import Participant, Test
     from papertiger_shm.testing.run.lock import Lock
 
 __all__ = ["Gate", "is_serial", "locks_of"]
@@ -46,21 +46,21 @@ class Gate:
         self._serial = lock("papertiger_serial")
         self._held = ExitStack()
 
-    def enter(self, item: pytest.Item, namespace: str, *, beside_serial_tests: bool) -> None:
+    def enter(self, item: pytest.Item, test: Test, *, beside_serial_tests: bool) -> None:
         """Wait until the test may run, and say that it does."""
         if is_serial(item):
             self._hold(self._serial)
-            self._participant.begin_test(item.nodeid, namespace)
+            self._participant.begin_test(test)
             self._wait_for_others()
         else:
-            self._participant.begin_test(item.nodeid, namespace)
+            self._participant.begin_test(test)
             while beside_serial_tests and self._serial.locked:
                 # Said first and looked at afterwards, as a serial test does the other way round: in the one order
                 # that the writes have, one of the two sees the other.
                 self._participant.end_test(clear=None)
                 with self._serial:
                     pass
-                self._participant.begin_test(item.nodeid, namespace)
+                self._participant.begin_test(test)
         for name in locks_of(item):
             self._hold(self._lock(name))
 

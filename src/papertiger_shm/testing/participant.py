@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from papertiger_shm import Connection, StoreFull
 from papertiger_shm.testing.roster import ENDING, GONE, RUNNING, Roster, expected, run_namespace
@@ -17,7 +17,17 @@ from papertiger_shm.testing.roster import ENDING, GONE, RUNNING, Roster, expecte
 if TYPE_CHECKING:
     from papertiger_shm.backend import Lease
 
-__all__ = ["Participant"]
+__all__ = ["NO_TEST", "Participant", "Test"]
+
+
+class Test(NamedTuple):
+    """One attempt of one test, and the namespace that it has for itself."""
+
+    nodeid: str | None
+    namespace: str | None
+
+
+NO_TEST: Final = Test(None, None)
 
 
 class Participant:
@@ -64,14 +74,15 @@ class Participant:
 
     # --- what this worker says of itself ------------------------------------------------------------------------
 
-    def begin_test(self, nodeid: str, namespace: str) -> None:
-        """Say which test runs here from now on."""
-        self._entry.update(test=nodeid, namespace=namespace, since=time.time())
-        self._write()
+    def begin_test(self, test: Test) -> None:
+        """Say which test runs here from now on, unless that was said when the one before it ended."""
+        if (self._entry["test"], self._entry["namespace"]) != test:
+            self._entry.update(test=test.nodeid, namespace=test.namespace, since=time.time())
+            self._write()
 
-    def end_test(self, *, clear: str | None, keep: str | None = None) -> None:
-        """Say that none does, with a namespace to be cleared by the same request, or one to be kept."""
-        self._entry.update(test=None, namespace=None, since=time.time())
+    def end_test(self, *, clear: str | None, keep: str | None = None, following: Test = NO_TEST) -> None:
+        """Say that it has ended, and which one follows at once; with the same request clear a namespace, or keep it."""
+        self._entry.update(test=following.nodeid, namespace=following.namespace, since=time.time())
         if keep is not None:
             self._entry["kept"].append(keep)
         try:

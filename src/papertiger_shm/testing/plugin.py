@@ -163,11 +163,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, None]:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, None]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, None]:
     yield
     worker = item.config.stash.get(_worker, None)
     if worker is not None:
-        worker.end()
+        worker.end(nextitem)
 
 
 # ---- the run's hooks --------------------------------------------------------------------------------------------

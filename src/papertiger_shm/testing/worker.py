@@ -149,20 +149,23 @@ class Worker:
         self.end()
         refuse_circles(item)
         self.join()
-        attempts = self._attempts
-        attempts[item.nodeid] += 1
+        self._attempts[item.nodeid] += 1
         self._item, self._failed = item, False
-        namespace = namespace_of(
-            item.nodeid, worker=self.name, attempt=attempts[item.nodeid], prefix=self.address.prefix
-        )
-        self.namespace = namespace
-        self._test_environment.setenv(NAMESPACE_VARIABLE, namespace)
+        test = self._test(item, self._attempts[item.nodeid])
+        self.namespace = test.namespace
+        self._test_environment.setenv(NAMESPACE_VARIABLE, test.namespace)
         may_wait = self._serial_tests or bool(locks_of(item))
         with nullcontext() if may_wait else self.timed():
-            self._gate.enter(item, namespace, beside_serial_tests=self._serial_tests)
+            self._gate.enter(item, test, beside_serial_tests=self._serial_tests)
         with self.timed():
             self.holdings.before_test(item)
         self._tests += 1
+
+    def _test(self, item: pytest.Item, attempt: int) -> Any:
+        from papertiger_shm.testing.participant import Test
+
+        namespace = namespace_of(item.nodeid, worker=self.name, attempt=attempt, prefix=self.address.prefix)
+        return Test(item.nodeid, namespace)
 
     def failed(self, item: pytest.Item) -> bool:
         """Note that the test has failed; whether its namespace is there to be looked at."""
@@ -177,8 +180,12 @@ class Worker:
             with self.timed():
                 self.holdings.after_test(item)
 
-    def end(self) -> None:
-        """After the test and its fixtures: take away what it left; again does nothing."""
+    def end(self, following: pytest.Item | None = None) -> None:
+        """After the test and its fixtures: take away what it left; again does nothing.
+
+        ``following``: the test that this worker runs next, for sure. It is announced along with the end of this one,
+        since each request to a manager that sleeps takes as long as a small test.
+        """
         item, self._item = self._item, None
         if item is None or self.participant is None:
             return
@@ -187,7 +194,10 @@ class Worker:
         keep = self._keep == "all" or (self._keep == "failed" and self._failed)
         self._test_environment.undo()
         with self._telling("what the test left could not be taken away"), self.timed():
-            self.participant.end_test(clear=None if keep else namespace, keep=namespace if keep else None)
+            said: dict[str, Any] = {"keep": namespace, "clear": None} if keep else {"clear": namespace}
+            if following is not None and not self._serial_tests:  # those must know who runs, not who is about to
+                said["following"] = self._test(following, self._attempts[following.nodeid] + 1)
+            self.participant.end_test(**said)
         with self._telling("what the test had locked could not be let go"):
             self._gate.leave()
 
