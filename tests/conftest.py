@@ -27,6 +27,23 @@ def short_directory() -> str:
     return tempfile.mkdtemp(prefix="pt-", dir=base)
 
 
+# These keep both cores busy for seconds. Two of them at once, in two workers, would only try each other's patience.
+HEAVY = ("tests/test_concurrency.py", "tests/torture/test_many.py", "tests/torture/test_writer_killed.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(HEAVY):
+            item.add_marker(pytest.mark.papertiger_lock("both cores"))
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that the tests are part of has a store of its own, by our plugin; they are about others."""
+    for variable in ("PAPERTIGER_NAMESPACE", "PAPERTIGER_RUN", "PAPERTIGER_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def rendezvous() -> Iterator[Path]:
     """The run's own PAPERTIGER_DIR, and no store or namespace taken from the shell the tests were started in."""

@@ -35,7 +35,7 @@ def run_suite(directory: Path, *arguments: str, environment: Mapping[str, str] |
     """``pytest`` in that directory, with those arguments."""
     # Of the plugins that are here for other tests, one warns where nobody has configured it.
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", *plugin(), *arguments]
-    foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE")
+    foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE", "PAPERTIGER_RUN")
     variables = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     done = subprocess.run(
         command,

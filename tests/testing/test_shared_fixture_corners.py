@@ -4,8 +4,6 @@ fixtures of each worker that stand on shared ones, other kinds of tests, forks, 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from testing.suite import Suite
@@ -321,7 +319,6 @@ def test_one_run_after_the_other_in_one_process(suite: Suite) -> None:
     suite.assert_nothing_left(result)
 
 
-@pytest.mark.skipif(find_spec("pytest_rerunfailures") is None, reason="needs pytest-rerunfailures")
 def test_reruns_do_not_try_a_failed_set_up_again(suite: Suite) -> None:
     suite.configure(plugin="rerunfailures")
     suite.write(
