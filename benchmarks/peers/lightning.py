@@ -1,49 +1,58 @@
 """lmdb: the other store that many processes read directly from memory.
 
 Settings as its documentation recommends where durability is not asked for: ``sync=False`` (no flush at commit),
-``writemap=True`` (the pages themselves are written), a large ``map_size``, and files in memory (/dev/shm) where
-there is such a place, so that no disk takes part. One read transaction per get: a long-lived one would keep showing
-the past. The two index entries are keys in two sub-databases, ordered as papertiger-shm orders its lists.
+``writemap=True`` (the pages themselves are written), a large ``map_size``, and files in memory. One read transaction
+per read: a long-lived one would keep showing the past. The two index entries are keys in two sub-databases, ordered
+as papertiger-shm orders its lists.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
-from benchmarks.events import Event
-from benchmarks.peers import Peer
+from benchmarks.events import NUMBER, Event
+from benchmarks.peers import PAGE, Peer, memory_directory
 from papertiger_shm.codec import decode, encode
 
 __all__ = ["Lightning"]
 
-MAP_SIZE = 8 * 1024**3
-MEMORY = Path("/dev/shm")
+MAP_SIZE = 12 * 1024**3
 
 
 class Lightning(Peer):
     name = "lmdb"
-    about = (
-        "sync=False, writemap=True, map_size 8 GiB, in /dev/shm; one read txn per get; record + 2 index keys per write"
-    )
+    about = "sync=False, writemap=True, in memory; one transaction per read; record + 2 index keys per write"
+    packages = ("lmdb",)
 
     def __enter__(self) -> Lightning:
-        self._directory = tempfile.mkdtemp(prefix="bench-lmdb-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
-        self._env: Any = lmdb.open(self._directory, map_size=MAP_SIZE, max_dbs=3, sync=False, writemap=True)
-        self._records, self._by_created, self._by_type = (
-            self._env.open_db(name) for name in (b"records", b"by_created", b"by_type")
-        )
+        self._directory = memory_directory("lmdb")
+        self._open(self._directory)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._env.close()
         shutil.rmtree(self._directory)
+
+    def _open(self, directory: Path) -> None:
+        import lmdb
+
+        self._env: Any = lmdb.open(str(directory), map_size=MAP_SIZE, max_dbs=3, sync=False, writemap=True)
+        names = (b"records", b"by_created", b"by_type")
+        self._records, self._by_created, self._by_type = (self._env.open_db(name) for name in names)
+
+    def address(self) -> str:
+        return str(self._directory)
+
+    @classmethod
+    def attached(cls, address: Any) -> Lightning:
+        peer = cls()
+        peer._open(Path(address))
+        return peer
+
+    # what is read
 
     def getter(self) -> Callable[[str], Event]:
         begin, records = self._env.begin, self._records
@@ -53,6 +62,73 @@ class Lightning(Peer):
                 return decode(transaction.get(id.encode()))
 
         return get
+
+    def seeker(self) -> Callable[[str], Event | None]:
+        begin, records = self._env.begin, self._records
+
+        def seek(id: str) -> Event | None:
+            with begin(records) as transaction:
+                payload = transaction.get(id.encode())
+                return None if payload is None else decode(payload)
+
+        return seek
+
+    def membership(self) -> Callable[[str], bool]:
+        begin, records = self._env.begin, self._records
+
+        def contains(id: str) -> bool:
+            with begin(records) as transaction:
+                return transaction.get(id.encode()) is not None
+
+        return contains
+
+    def counter(self) -> Callable[[object], int]:
+        begin, records = self._env.begin, self._records
+
+        def count(_: object) -> int:
+            with begin(records) as transaction:
+                entries: int = transaction.stat(records)["entries"]
+                return entries
+
+        return count
+
+    def lister(self) -> Callable[[str | None], Sequence[Event]]:
+        begin, records, by_created = self._env.begin, self._records, self._by_created
+
+        def page(after: str | None) -> Sequence[Event]:
+            with begin(records) as transaction:
+                cursor = transaction.cursor(by_created)
+                if after is None:
+                    there = cursor.last()
+                else:
+                    key = after.encode()
+                    there = cursor.set_key(order_of(decode(transaction.get(key)), key)) and cursor.prev()
+                found: list[Event] = []
+                while there and len(found) < PAGE:
+                    found.append(decode(transaction.get(cursor.key()[8:])))
+                    there = cursor.prev()
+                return found
+
+        return page
+
+    def finder(self) -> Callable[[str], Sequence[Event]]:
+        begin, records, by_type = self._env.begin, self._records, self._by_type
+
+        def find(type: str) -> Sequence[Event]:
+            prefix = type.encode() + b"\0"
+            with begin(records) as transaction:
+                cursor = transaction.cursor(by_type)
+                # Right behind the last key of the type, then backwards.
+                there = cursor.prev() if cursor.set_range(type.encode() + b"\1") else cursor.last()
+                found: list[Event] = []
+                while there and (key := cursor.key()).startswith(prefix):
+                    found.append(decode(transaction.get(key[len(prefix) + 8 :])))
+                    there = cursor.prev()
+                return found
+
+        return find
+
+    # what is written
 
     def inserter(self) -> Callable[[Any], object]:
         insert_many = self.batch_inserter()
@@ -66,9 +142,25 @@ class Lightning(Peer):
                 put = transaction.put
                 for event in events:
                     id = event["id"].encode()
-                    order = event["created"].to_bytes(8, "big") + id
+                    order = order_of(event, id)
                     put(id, encode(event), db=records)
                     put(order, b"", db=by_created)
                     put(event["type"].encode() + b"\0" + order, b"", db=by_type)
 
         return insert_many
+
+    def incrementer(self) -> Callable[[str], object]:
+        begin, records = self._env.begin, self._records
+
+        def increment(id: str) -> None:
+            with begin(records, write=True) as transaction:
+                event = decode(transaction.get(id.encode()))
+                event[NUMBER] += 1
+                transaction.put(id.encode(), encode(event))
+
+        return increment
+
+
+def order_of(event: Event, id: bytes) -> bytes:
+    created: int = event["created"]
+    return created.to_bytes(8, "big") + id

@@ -50,6 +50,9 @@ class PingPong(Peer):
         self._socket.close()
         self._server.wait()
 
+    def load(self, events: Sequence[Event]) -> None:
+        """There is nothing to load."""
+
     def prepared(self, events: Sequence[Event]) -> Sequence[Any]:
         payloads = [encode(event) for event in events]
         return [len(payload).to_bytes(LENGTH, "big") + payload for payload in payloads]
