@@ -81,3 +81,7 @@ class PrivateDict(Peer):
 
     def incrementer(self) -> Callable[[str], object]:
         raise Cannot(ALONE)
+
+    def address(self) -> str:
+        """Nowhere: it shares nothing, and whoever wants one loads one."""
+        return ""

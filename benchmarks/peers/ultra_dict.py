@@ -21,7 +21,7 @@ BUFFER = 2**30
 class Ultra(Peer):
     name = "UltraDict"
     about = "shared_lock=True, a buffer that holds every change; each process keeps a copy of the whole dict"
-    packages = ("UltraDict2",)
+    packages = ("ultradict2",)
 
     def __enter__(self) -> Ultra:
         from UltraDict2 import UltraDict
