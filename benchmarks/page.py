@@ -47,6 +47,7 @@ def tables(data: Data) -> list[str]:
         table_of_figures(data),
         table_of_peers(data),
         table_of_reasons(data),
+        *(f"{result['name']}: {note}." for result in data["results"] for note in result["notes"]),
     ]
 
 

@@ -5,6 +5,7 @@ matplotlib is imported when something is to be drawn, and not before.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ Data = dict[str, Any]
 
 SUFFIXES = (".svg", ".png")
 MARKERS = "osD^vP*X<>"
+COLUMNS = 3
 
 
 def draw(data: Data, directory: Path) -> list[Path]:
@@ -29,7 +31,7 @@ def draw(data: Data, directory: Path) -> list[Path]:
     for name, figure in (
         ("latency-by-operation", latency(data)),
         ("throughput-by-readers", against(data, "readers", "gets per second, all readers together")),
-        ("cost-by-size", growth(data)),
+        ("cost-by-size", against(data, "growth", "us for one call, median", factor=1e6)),
     ):
         if figure is None:
             continue
@@ -42,31 +44,25 @@ def draw(data: Data, directory: Path) -> list[Path]:
 
 def latency(data: Data) -> Any:
     """Everybody's medians, a row for each operation, on a logarithmic scale."""
-    rows = [
-        result
-        for result in data["results"]
-        if result["unit"]["name"] == "us"
-        and result["chart"] is None
-        and any(name in data["peers"] for name in median(result))
-    ]
+    rows = [row for row in data["results"] if row["chart"] is None and is_beside_peers(row, data)]
     if not rows:
         return None
-    figure, axes = _figure(9, 1.5 + 0.45 * len(rows))
-    for place, peer in enumerate(data["peers"]):
+    figure, (axes,) = panels(1, 9, 1.5 + 0.4 * len(rows))
+    for peer in data["peers"]:
         points = [(row["median"][peer] * 1e6, -y) for y, row in enumerate(rows) if peer in row["median"]]
         if points:
-            axes.plot(*zip(*points), MARKERS[place % len(MARKERS)], label=peer, markersize=6, linestyle="none")
+            axes.plot(*zip(*points), label=peer, markersize=6, linestyle="none", **look(peer, data))
     axes.set_yticks([-y for y in range(len(rows))], [row["name"] for row in rows])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.6g}")
     axes.set_xlabel("us for one call, median")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
-def growth(data: Data) -> Any:
-    """What an operation costs against the size of the store; ours bold, the others thin."""
-    return against(data, "growth", "us for one call, median", factor=1e6)
+def is_beside_peers(row: Data, data: Data) -> bool:
+    return row["unit"]["name"] == "us" and any(peer in row["median"] for peer in data["peers"])
 
 
 def against(data: Data, operation: str, label: str, factor: float = 1.0) -> Any:
@@ -74,33 +70,41 @@ def against(data: Data, operation: str, label: str, factor: float = 1.0) -> Any:
     rows = [row for row in data["results"] if row["operation"] == operation and row["chart"] is not None]
     if not rows:
         return None
-    figure, panels = _figure(4.2 * min(len(rows), 3) + 2, 3.4 * -(-len(rows) // 3), len(rows))
-    for axes, row in zip(panels if len(rows) > 1 else [panels], rows):
+    figure, several = panels(len(rows), 4 * min(len(rows), COLUMNS) + 2, 3.4 * -(-len(rows) // COLUMNS))
+    labels: dict[str, Any] = {}
+    for axes, row in zip(several, rows):
         lines: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for name, (line, position) in row["chart"]["points"].items():
             lines[line].append((position, row["median"][name] * factor))
-        for place, (line, points) in enumerate(lines.items()):
-            axes.plot(*zip(*sorted(points)), marker=MARKERS[place % len(MARKERS)], label=line, linewidth=1.2)
+        for line, points in lines.items():
+            (labels[line],) = axes.plot(*zip(*sorted(points)), linewidth=1.2, **look(line, data))
         axes.set_title(row["name"], fontsize=9)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        positions = sorted({position for points in lines.values() for position, _ in points})
+        axes.set_xticks(positions, [f"{position:,g}" for position in positions])
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:,.6g}")
         axes.set_xlabel(row["chart"]["axis"])
-        axes.set_ylabel(label, fontsize=8)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(fontsize=7, frameon=False)
+        # From a decade below to one above: what is flat shall look flat.
+        low, high = axes.get_ylim()
+        axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
+    figure.supylabel(label, fontsize=9)
+    figure.legend(labels.values(), labels.keys(), loc="outside right upper", frameon=False)
     return figure
 
 
-def median(row: Data) -> Data:
-    medians: Data = row["median"]
-    return medians
+def look(peer: str, data: Data) -> Data:
+    """A peer looks the same in every plot."""
+    place = [*data["peers"]].index(peer) if peer in data["peers"] else len(data["peers"])
+    return {"color": f"C{place % 10}", "marker": MARKERS[place % len(MARKERS)]}
 
 
-def _figure(width: float, height: float, panels: int = 1) -> Any:
-    """A figure and its axes; several in rows of three."""
+def panels(count: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """A figure and its axes, in rows of ``COLUMNS``."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    columns = min(panels, 3)
-    axes = [figure.add_subplot(-(-panels // columns), columns, place + 1) for place in range(panels)]
-    return figure, axes if panels > 1 else axes[0]
+    columns = min(count, COLUMNS)
+    return figure, [figure.add_subplot(-(-count // columns), columns, place + 1) for place in range(count)]

@@ -41,6 +41,7 @@ def result_data(result: Result) -> Data:
         "middle_half": {name: list(samples.quartiles) for name, samples in result.samples.items()},
         "cannot": dict(result.cannot),
         "targets": [target_data(target, result) for target in result.targets],
+        "notes": list(result.notes),
         "chart": None if chart is None else {"axis": chart.axis, "points": dict(chart.points)},
     }
 
@@ -59,6 +60,9 @@ def print_results(console: Console, results: Sequence[Result]) -> None:
     console.print(table_of_figures(results))
     for reason, cells in empty_cells(results).items():
         console.print(f"  {reason}: {'; '.join(cells)}", style="dim", highlight=False, markup=False)
+    for result in results:
+        for note in result.notes:
+            console.print(f"  {result.name}: {note}", style="dim", highlight=False, markup=False)
     console.print(table_of_targets(results))
     console.print(summary([result_data(result) for result in results]), highlight=False)
 

@@ -124,3 +124,4 @@ class Result:
     unit: Unit = MICROSECONDS
     cannot: dict[str, str] = field(default_factory=dict)
     chart: Chart | None = None
+    notes: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks.events import STRIPE
-from benchmarks.measure import Contender
+from benchmarks.measure import Contender, Samples
 from benchmarks.operations.growth import at
 from benchmarks.peers.everyone import OURS
 from benchmarks.plan import Plan
@@ -33,11 +33,15 @@ LOADED = """
 import json, sys
 before = set(sys.modules)
 {work}
-print(json.dumps(sorted(name for name in set(sys.modules) - before if name.partition(".")[0] in {unneeded})))
+loaded = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(json.dumps(sorted(loaded.intersection({unneeded}))))
 """
-UNNEEDED = ("asyncio", "click", "lmdb", "multiprocessing", "numpy", "pytest", "rich", "sortedcontainers")
-"""What neither importing nor reading needs."""
-UNNEEDED_TO_IMPORT = (*UNNEEDED, "filelock", "msgpack", "msgspec", "multiprocess", "socket", "subprocess", "xxhash")
+UNNEEDED = (
+    *("asyncio", "click", "dill", "lmdb", "multiprocessing", "numpy", "pytest"),
+    *("rich", "sortedcontainers", "subprocess", "unittest", "urllib"),
+)
+"""What a reader has no need of, connecting included."""
+UNNEEDED_TO_IMPORT = (*UNNEEDED, "filelock", "msgpack", "msgspec", "multiprocess", "socket", "xxhash")
 
 IMPORT_AND_GET = f"{OURS}, import to first get"
 
@@ -74,13 +78,18 @@ def imports(plan: Plan) -> Iterator[Result]:
     if ours is None:
         return
     newest = STRIPE.make(plan.scale.top - 1)["id"]
-    counted: dict[str, Contender] = {
-        PACKAGE: lambda number: unneeded(PACKAGE, UNNEEDED_TO_IMPORT),
-        IMPORT_AND_GET: lambda number: unneeded(FIRST_GET, UNNEEDED, ours.address(), newest),
+    loaded = {
+        PACKAGE: unneeded(PACKAGE, UNNEEDED_TO_IMPORT),
+        IMPORT_AND_GET: unneeded(FIRST_GET, UNNEEDED, ours.address(), newest),
     }
-    targets = (Limit(PACKAGE, 0, COUNT), Limit(IMPORT_AND_GET, 0, COUNT))
-    name = "modules loaded that are not needed"
-    yield plan.among("imports", name, counted, targets, unit=COUNT, rounds=1, warm_up=False)
+    yield Result(
+        "imports",
+        "packages loaded that are not needed",
+        {label: Samples((float(len(packages)),)) for label, packages in loaded.items()},
+        tuple(Limit(label, 0, COUNT) for label in loaded),
+        unit=COUNT,
+        notes=[f"{label} loads {', '.join(packages)}" for label, packages in loaded.items() if packages],
+    )
 
 
 def running(script: str, work: str, *arguments: str) -> Contender:
@@ -88,8 +97,9 @@ def running(script: str, work: str, *arguments: str) -> Contender:
     return lambda number: float(json.loads(answered(script.format(work=work), *arguments)))
 
 
-def unneeded(work: str, modules: tuple[str, ...], *arguments: str) -> float:
-    return len(json.loads(answered(LOADED.format(work=work, unneeded=modules), *arguments)))
+def unneeded(work: str, packages: tuple[str, ...], *arguments: str) -> list[str]:
+    loaded: list[str] = json.loads(answered(LOADED.format(work=work, unneeded=packages), *arguments))
+    return loaded
 
 
 def answered(script: str, *arguments: str) -> str:

@@ -11,6 +11,7 @@ from benchmarks.operations.memory import memory
 from benchmarks.operations.reads import count, get, look
 from benchmarks.operations.starting import attach, imports
 from benchmarks.operations.together import busy, readers, writers
+from benchmarks.operations.work import work
 from benchmarks.operations.writes import change, insert, insert_many
 from benchmarks.plan import Plan
 from benchmarks.results import Result
@@ -28,6 +29,7 @@ OPERATIONS: dict[str, Callable[[Plan], Iterator[Result]]] = {
     "growth": growth,
     "attach": attach,
     "imports": imports,
+    "work": work,
     "memory": memory,
     "insert": insert,
     "insert-many": insert_many,
