@@ -1,4 +1,4 @@
-"""``python -m benchmarks.compare OLD.json NEW.json``: what moved beyond the noise between two kept results.
+"""``benchmarks/compare.py OLD.json NEW.json``: what moved beyond the noise between two kept results.
 
 A figure has moved where the middle halves of its rounds do not touch and the medians are further apart than two runs
 of the same code are. Nothing is measured here.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+if not __package__:  # run as a file: what stands beside it is a package only from one directory above
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from benchmarks.console import console_of
 from benchmarks.measure import Samples
 from benchmarks.results import NOISE, Unit
 
@@ -81,12 +85,12 @@ def changed_circumstances(old: Data, new: Data) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description="What moved beyond the noise.")
+    parser = argparse.ArgumentParser(prog="benchmarks/compare.py", description="What moved beyond the noise.")
     parser.add_argument("old", type=Path, metavar="OLD.json")
     parser.add_argument("new", type=Path, metavar="NEW.json")
     options = parser.parse_args()
     old, new = (json.loads(file.read_text(encoding="utf-8")) for file in (options.old, options.new))
-    console = Console()
+    console = console_of()
     for difference in changed_circumstances(old, new):
         console.print(f"  {difference}", style="yellow", highlight=False, markup=False)
     moves = moved(old, new)
