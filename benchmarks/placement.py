@@ -8,9 +8,11 @@ ran in the same way.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __all__ = ["placed", "placements"]
 
@@ -34,12 +36,20 @@ def placed(placement: Placement | None, servers: Iterable[int]) -> Iterator[None
     if placement is None:
         yield
         return
-    wanted = {0: placement[0], **dict.fromkeys(servers, placement[1])}
-    before = {pid: os.sched_getaffinity(pid) for pid in wanted}
+    wanted = {0: placement[0]}
+    for server in servers:
+        wanted.update(dict.fromkeys(threads_of(server), placement[1]))
+    before = {thread: os.sched_getaffinity(thread) for thread in wanted}
     try:
-        for pid, core in wanted.items():
-            os.sched_setaffinity(pid, {core})
+        for thread, core in wanted.items():
+            os.sched_setaffinity(thread, {core})
         yield
     finally:
-        for pid, cores in before.items():
-            os.sched_setaffinity(pid, cores)
+        for thread, cores in before.items():
+            with contextlib.suppress(ProcessLookupError):  # a thread may have ended meanwhile
+                os.sched_setaffinity(thread, cores)
+
+
+def threads_of(pid: int) -> list[int]:
+    """All threads of a process: each has its own cores, and a server may answer from any of them."""
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()] or [pid]
