@@ -15,7 +15,7 @@ from benchmarks.page import put_into
 from benchmarks.peers.everyone import EVERYONE
 from benchmarks.plan import FULL, QUICK, Plan, Stock
 from benchmarks.plots import draw
-from benchmarks.report import as_data, print_results
+from benchmarks.report import as_data, print_peers, print_results
 from benchmarks.results import Result
 
 
@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, operation in OPERATIONS.items():
                 if name in options.only:
                     results.extend(operation(plan))
-            peers = {name: {"version": stock.versions[name], "about": EVERYONE[name].about} for name in stock.versions}
+            peers = {
+                name: {"version": version, "about": EVERYONE[name].about} for name, version in stock.versions.items()
+            }
+    print_peers(console, peers)
     print_results(console, results)
     keep(options, as_data(machine, peers, results))
 

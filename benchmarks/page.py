@@ -42,7 +42,7 @@ def tables(data: Data) -> list[str]:
     """Markdown: the machine, the targets, every figure, the peers, and why cells are empty."""
     return [
         machine_line(data),
-        f"{summary(data['results'])}.",
+        f"{summary(data['results']).capitalize()}.",
         table_of_targets(data),
         table_of_figures(data),
         table_of_peers(data),

@@ -99,17 +99,28 @@ class Stock:
         size = self._scale.stored if size is None else size
         shelf = self._shelves.setdefault((payload.name, size), {})
         wanted = [name for name in self.kinds if names is None or name in names]
-        fresh = [self._stack.enter_context(self.kinds[name]()) for name in wanted if name not in shelf]
+        fresh = [peer for name in wanted if name not in shelf and (peer := self._begun(name)) is not None]
         if fresh:
             self._load(fresh, payload, size)
             shelf.update({peer.name: peer for peer in fresh})
             self.versions.update({peer.name: peer.version() for peer in fresh})
-        return {name: shelf[name] for name in wanted}
+        return {name: shelf[name] for name in wanted if name in shelf}
 
     def ours(self, payload: Payload, size: int | None = None) -> Papertiger | None:
         """Our own store of that size, unless it is not to be measured."""
         peer = self.peers(payload, size, (OURS,)).get(OURS)
         return peer if isinstance(peer, Papertiger) else None
+
+    def _begun(self, name: str) -> Peer | None:
+        """A new one of this peer; None where it cannot be had here, whatever the reason is."""
+        try:
+            return self._stack.enter_context(self.kinds[name]())
+        except Exception as error:
+            if name == OURS:
+                raise
+            self.missing[name] = f"does not start here: {type(error).__name__}: {error}"
+            del self.kinds[name]
+            return None
 
     def _load(self, peers: Sequence[Peer], payload: Payload, size: int) -> None:
         advance = self._step(f"loading {size:,} of {payload.name} into {len(peers)} peers", -(-size // BATCH))

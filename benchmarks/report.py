@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks.results import Limit, Ratio, Result
 
-__all__ = ["as_data", "print_results", "summary"]
+__all__ = ["as_data", "print_peers", "print_results", "summary"]
 
 Data = dict[str, Any]
 
@@ -53,6 +53,14 @@ def target_data(target: Ratio | Limit, result: Result) -> Data:
         "measured": target.measured(result.samples),
         "met": target.met(result.samples),
     }
+
+
+def print_peers(console: Console, peers: Mapping[str, Mapping[str, str]]) -> None:
+    """What exactly was measured, and how it was used."""
+    table = Table("peer", "version", "used as", box=SIMPLE_HEAD, header_style="bold")
+    for name, about in peers.items():
+        table.add_row(name, about["version"], about["about"])
+    console.print(table)
 
 
 def print_results(console: Console, results: Sequence[Result]) -> None:
@@ -117,5 +125,5 @@ def empty_cells(results: Sequence[Result]) -> dict[str, list[str]]:
 def summary(results: Sequence[Data]) -> str:
     """How many targets were met."""
     verdicts = [target["met"] for result in results for target in result["targets"]]
-    told = f"{verdicts.count(True)} targets met, {verdicts.count(False)} missed"
+    told = f"targets: {verdicts.count(True)} met, {verdicts.count(False)} missed"
     return told + (f", {verdicts.count(None)} not measured" if None in verdicts else "")

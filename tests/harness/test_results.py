@@ -66,7 +66,7 @@ def test_what_is_kept_has_every_round_and_survives_a_file() -> None:
     (result,) = kept["results"]
     assert result["rounds"]["ours"] == [1.0, 2.0, 3.0]
     assert [target["met"] for target in result["targets"]] == [True, False, None]
-    assert summary(kept["results"]) == "1 targets met, 1 missed, 1 not measured"
+    assert summary(kept["results"]) == "targets: 1 met, 1 missed, 1 not measured"
 
 
 def test_the_tables_tell_figures_verdicts_and_reasons() -> None:
