@@ -23,12 +23,16 @@ __all__ = [
     "declaration_of",
     "declared",
     "reaper_called",
+    "requests",
     "shared_fixture",
 ]
 
 _MARK: Final = "_papertiger_declaration"
 declared: list[str] = []
 """The names of all shared fixtures that this process has seen declared."""
+
+requests: list[Any] = []
+"""pytest's requests for shared fixtures that are being answered, the innermost last."""
 
 _reapers: dict[str, Callable[[Any], object]] = {}
 
@@ -135,12 +139,13 @@ def shared_fixture(
 
 
 def _as_session_fixture(declaration: Declaration, signature: inspect.Signature) -> Callable[..., Any]:
-    def shared(*instance: object, request: pytest.FixtureRequest, **given: object) -> Any:
+    def shared(*instance: object, request: pytest.FixtureRequest | None = None, **given: object) -> Any:
         from papertiger_shm.testing.plugin import worker_of
 
         __tracebackhide__ = True
-        call = Call(declaration, request, tuple(given), instance[0] if instance else None)
-        return worker_of(request.config).shared_value(call)
+        asking = requests[-1] if request is None else request
+        call = Call(declaration, asking, tuple(given), instance[0] if instance else None)
+        return worker_of(asking.config).shared_value(call)
 
     function = declaration.function
     shared.__name__, shared.__qualname__ = function.__name__, function.__qualname__

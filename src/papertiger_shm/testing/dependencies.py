@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from papertiger_shm.testing.declaration import declaration_of
+from papertiger_shm.testing.declaration import declaration_of, requests
 from papertiger_shm.testing.ownership import circle_sentence
 
-__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles"]
+__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles", "spare_request"]
 
 
 def make_lazy(items: Sequence[pytest.Item]) -> None:
@@ -27,6 +27,26 @@ def make_lazy(items: Sequence[pytest.Item]) -> None:
             if _reduce(info.name2fixturedefs):
                 # pytest sets up each name of the closure for a test; those that nothing asks for now have to go.
                 info.prune_dependency_tree()
+
+
+def spare_request(definition: Any) -> None:
+    """Have pytest ask the shared fixture without making a ``request`` for it each time.
+
+    It makes one even where it then answers from what it remembers: 44 us of 73, with pytest 9.2, for the second and
+    every later test, against 29 for a fixture without arguments.
+    """
+    if "request" in definition.argnames:
+        ask = definition.execute
+
+        def execute(request: Any) -> Any:
+            requests.append(request)
+            try:
+                return ask(request)
+            finally:
+                requests.pop()
+
+        definition.argnames = tuple(name for name in definition.argnames if name != "request")
+        definition.execute = execute
 
 
 def refuse_circles(item: pytest.Item) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
 from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureWarning, declaration_of
-from papertiger_shm.testing.dependencies import parametrised_dependency
+from papertiger_shm.testing.dependencies import parametrised_dependency, spare_request
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
 from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted, value_id_of
@@ -48,14 +48,13 @@ class Worker(Protocol):
 class Held:
     """One value that this worker has."""
 
-    def __init__(self, key: str, record: Record, declaration: Declaration, making: Making | None) -> None:
+    def __init__(self, key: str, record: Record, give: Callable[[], Any], making: Making | None) -> None:
         self.key = key
         self.record = record
-        self.declaration = declaration
+        self.give = give
         self.making = making
         self.uses = 0
         self.waited = 0.0
-        self.frozen: Any = None
 
 
 class Answer:
@@ -64,21 +63,25 @@ class Answer:
     pytest keeps a triple and does not tell when it takes the value from it, which a test may have it do by name.
     """
 
-    def __init__(self, key: object, hand_out: Callable[[], Any]) -> None:
+    __slots__ = ("_held", "_key", "_used", "_value")
+
+    def __init__(self, key: object, held: Held, used: dict[str, Held]) -> None:
         self._key = key
-        self._hand_out = hand_out
+        self._held = held
+        self._used = used
         self._value: tuple[Any, ...] = ()
 
     def prepare(self) -> None:
         """Have the value ready."""
-        if not self._value:
-            self._value = (self._hand_out(),)
+        self._used[self._held.key] = self._held
+        self._value = (self._held.give(),)
 
     def __getitem__(self, place: int) -> Any:
-        if place == 0:
+        if place:
+            return self._key if place == 1 else None
+        if not self._value:
             self.prepare()
-            return self._value[0]
-        return (self._key, None)[place - 1]
+        return self._value[0]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[place] for place in range(3))
@@ -104,8 +107,10 @@ class Holdings:
         held = self._held.get(wanted.key)
         if held is None or not self._ownership.is_current(held.record):
             held = self._get(wanted, call)
+        spare_request(call.request._fixturedef)
         self._given[call.request._fixturedef] = held, call.request
-        return self._use(held)
+        self._used[wanted.key] = held
+        return held.give()
 
     def _get(self, wanted: Wanted, call: Call) -> Held:
         __tracebackhide__ = True
@@ -122,7 +127,7 @@ class Holdings:
             waited, making = 0.0, Making()
             record = self._set_up(record, making, call)
         key = wanted.key
-        held = Held(key, record, call.declaration, making)
+        held = Held(key, record, self._giver(record, call.declaration), making)
         held.waited = waited
         self._held[key] = held
         self._tell_uses(held)
@@ -167,12 +172,15 @@ class Holdings:
                 "data, or declare it with shared_fixture(serializer='dill')"
             ) from None
 
-    def _handed_out(self, held: Held) -> Any:
-        if not held.declaration.frozen:
-            return held.declaration.handed_out(self._ownership.value(held.record))
-        if held.frozen is None:
-            held.frozen = (held.declaration.handed_out(self._ownership.value(held.record)),)
-        return held.frozen[0]
+    def _giver(self, record: Record, declaration: Declaration) -> Callable[[], Any]:
+        """Gives the value as a test gets it: a fresh one each time, or one for all that cannot be changed."""
+        value_id = value_id_of(record)
+        if declaration.frozen:
+            frozen = declaration.handed_out(self._ownership.value(value_id))
+            return lambda: frozen
+        if declaration.serializer is None:
+            return partial(self._ownership.value, value_id)
+        return lambda: declaration.handed_out(self._ownership.value(value_id))
 
     # --- test by test -------------------------------------------------------------------------------------------
 
@@ -187,15 +195,11 @@ class Holdings:
                 # With it goes whatever this worker made from the value; both are made anew where they are needed.
                 definition.finish(request)
                 continue
-            answer = Answer(definition.cached_result[1], partial(self._use, held))
+            answer = Answer(definition.cached_result[1], held, self._used)
             if definition in foreseen and _asks_for_the_same(item, definition.argname, request):
                 # Here rather than when it is asked for, which makes that as quick as for any session fixture.
                 answer.prepare()
             definition.cached_result = answer
-
-    def _use(self, held: Held) -> Any:
-        self._used[held.key] = held
-        return self._handed_out(held)
 
     def after_test(self, item: pytest.Item) -> None:
         """Count the uses, and warn of values whose owner died meanwhile."""

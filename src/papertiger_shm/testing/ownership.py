@@ -251,9 +251,9 @@ class Ownership:
 
     # --- having it ----------------------------------------------------------------------------------------------
 
-    def value(self, record: Record) -> Any:
+    def value(self, value_id: str) -> Any:
         """What was published, as a fresh object. Raises NotFound once it has been torn down."""
-        return self.values.get(value_id_of(record))["value"]
+        return self.values.get(value_id)["value"]
 
     def is_mine(self, record: Record) -> bool:
         """Whether it is for us to tear it down."""
