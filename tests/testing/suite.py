@@ -229,7 +229,8 @@ class Suite:
         self._environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "PAPERTIGER_", "COVERAGE_", "COV_", "TOX_")) and name not in _NOT_PASSED_ON
+            if not name.startswith(("PYTEST_", "PAPERTIGER_", "COVERAGE_", "COV_", "TOX_"))
+            and name not in _NOT_PASSED_ON
         }
         self._environment |= {
             _MARK: self._mark,

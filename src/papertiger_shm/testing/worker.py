@@ -119,6 +119,7 @@ class Worker:
         if participant is None:
             return
         self.end_tests()
+        self.holdings.let_go()
         with self._telling("the end of the run could not be told"):
             if not participant.roster.may_run_tests(besides=self.name):
                 self._ownership.bury_all()
