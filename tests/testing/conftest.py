@@ -15,7 +15,8 @@ from testing.suite import Suite, new_suite
 
 
 @pytest.fixture(scope="session")
-def run_manager() -> Iterator[Manager]:
+def run_manager(rendezvous: Path) -> Iterator[Manager]:
+    # Named, though it is there in any case: pytest 7.4 may otherwise tear it down first.
     with Manager(max_size="64 MiB") as manager:
         yield manager
         with manager.connect() as connection:
