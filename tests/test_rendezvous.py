@@ -109,6 +109,44 @@ sys.stdin.read()
         waiter.stdin.close()
 
 
+def test_a_directory_that_goes_before_its_lock_is_taken_is_made_private_again(root: Path) -> None:
+    """A manager that stops may remove it right after it was verified; no one else may make it, with another mode."""
+    gone: list[int] = []
+
+    class Stopping(Place):
+        def open(self) -> None:
+            super().open()
+            if not gone:
+                os.rmdir(self.directory)
+                os.rmdir(self.root)
+                gone.append(1)
+
+    lock = Stopping("ci").hold("lock", 5)
+    assert lock is not None
+    assert gone
+    assert mode(root) == mode(root / "ci") == 0o700
+    lock.release()
+
+
+def test_a_forked_child_does_not_keep_its_parent_s_lock(root: Path) -> None:
+    lock = Place("ci").hold("lock", 0)
+    assert lock is not None
+    parent_released, released = os.pipe()
+    child = os.fork()
+    if child == 0:
+        kept = lock.is_held
+        os.read(parent_released, 1)
+        os._exit(1 if kept else 0)
+    lock.release()
+    again = Place("ci").hold("lock", 0)
+    os.write(released, b".")
+    assert os.waitpid(child, 0)[1] == 0
+    assert again is not None
+    again.release()
+    os.close(parent_released)
+    os.close(released)
+
+
 def test_remove_leaves_nothing_but_a_root_that_its_user_named(root: Path) -> None:
     place = Place("ci")
     lock = place.hold("lock", 0)

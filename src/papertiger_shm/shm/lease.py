@@ -32,13 +32,13 @@ class Lease:
 
     def release(self) -> None:
         """Give it up, and leave no file; again does nothing."""
-        if self._lock.is_locked:
+        if self._lock.is_held:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._lock.lock_file)
+                os.unlink(self._lock.path)
             self._lock.release()
 
     def __repr__(self) -> str:
-        return f"<Lease {self.id} {'held' if self._lock.is_locked else 'released'}>"
+        return f"<Lease {self.id} {'held' if self._lock.is_held else 'released'}>"
 
 
 def is_held(place: Place, id: str) -> bool:

@@ -17,14 +17,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from filelock import FileLock
-
 from .. import codec
 from ..engine import Memory, Writer, create
 from ..errors import AlreadyExists, CorruptSegment, PaperTigerError
 from . import failpoint
 from . import segment as segments
 from .admission import Admission
+from .lock import Lock
 from .rendezvous import Card, Place
 from .segment import Segment
 from .server import Server
@@ -183,7 +182,7 @@ class _Tenure:
             self._server.stop("the owner has gone")
 
 
-def _take_lock(place: Place) -> FileLock:
+def _take_lock(place: Place) -> Lock:
     """Become the one manager of the store. Raises AlreadyExists where there is a living one."""
     deadline = time.monotonic() + LOCK_SECONDS
     while True:

@@ -23,9 +23,8 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, fields
 
-from filelock import FileLock, Timeout
-
 from ..errors import AccessDenied, InvalidRequest, ManagerUnavailable
+from .lock import Lock
 
 __all__ = ["Card", "Place", "fresh_name", "is_running", "names", "runtime_directory", "valid_name"]
 
@@ -88,27 +87,25 @@ class Place:
                     os.mkdir(path, 0o700)
                 _trusted(path)
 
-    def hold(self, file: str, timeout: float) -> FileLock | None:
+    def hold(self, file: str, timeout: float) -> Lock | None:
         """Lock ``file`` ("lock" or "start") in the store's directory, or give up after ``timeout`` seconds (None)."""
         deadline = time.monotonic() + timeout
+        path = os.path.join(self.directory, file)
         while True:
-            # Not thread-local: a lock that another thread lets go of, at exit, must be the same lock.
-            lock = FileLock(os.path.join(self.directory, file), timeout=0, mode=0o600, thread_local=False)
             # The directory may go at any moment between these two steps; then both are done again.
             with contextlib.suppress(FileNotFoundError):
                 self.open()
                 try:
-                    lock.acquire()
-                    return lock
-                except Timeout:
-                    pass
+                    lock = Lock.take(path)
                 except OSError as error:
                     if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK):
                         raise AccessDenied(
-                            f"{lock.lock_file} cannot be locked ({error.strerror}): it is not ours; find out who put "
+                            f"{path} cannot be locked ({error.strerror}): it is not ours; find out who put "
                             "it there, then remove it, or set PAPERTIGER_DIR to a directory of your own"
                         ) from error
                     raise
+                if lock is not None:
+                    return lock
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.01)
@@ -151,7 +148,7 @@ class Place:
             os.unlink(temporary)
             raise
 
-    def remove(self, lock: FileLock) -> None:
+    def remove(self, lock: Lock) -> None:
         """Remove every file of the store and give up the lock. A directory that someone has put to use stays."""
         for file in os.listdir(self.directory):
             if file in _FILES or file.startswith(("card.", "lease.")) or file == "start":

@@ -1,0 +1,78 @@
+"""A lock on a file, held until it is released or its process ends, whichever way: the kernel sees to that.
+
+Taken with filelock's lock on a descriptor of our own. Its ``FileLock`` makes a missing directory first, with the
+umask's mode; where a stopping manager had just removed the store's directory, that opened a new one to other users.
+What a lock stands for, and who waits for it how long, never enters here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import weakref
+
+__all__ = ["Lock"]
+
+_RELEASED = -1
+
+
+class Lock:
+    """A lock that this process has. A child made by fork does not have it, and cannot keep it from being released."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        _held.add(self)
+
+    @classmethod
+    def take(cls, path: str) -> Lock | None:
+        """Lock the file, made if need be, or say at once that it is not to be had (None).
+
+        Raises OSError: FileNotFoundError without its directory, ELOOP for a symbolic link.
+        """
+        # Late, since it takes tens of milliseconds and a reader takes no lock.
+        from filelock import lock_descriptor
+
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            # A lock on a removed file locks nobody out.
+            if lock_descriptor(descriptor, blocking=False) and os.fstat(descriptor).st_nlink:
+                return cls(path, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still this process's."""
+        return self._descriptor != _RELEASED
+
+    def release(self) -> None:
+        """Let others have it; again does nothing. The file stays."""
+        # Unlocked first: a child that was forked just now may not have come to closing its copy.
+        if self.is_held:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, _RELEASED
+        if descriptor != _RELEASED:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self._close()
+
+
+_held: weakref.WeakSet[Lock] = weakref.WeakSet()
+
+
+def _hold_none() -> None:
+    # The lock is one for all copies of the descriptor: unlocking would take it from the parent, and keeping a copy
+    # would keep it past the parent's death.
+    for lock in list(_held):
+        lock._close()
+
+
+os.register_at_fork(after_in_child=_hold_none)
