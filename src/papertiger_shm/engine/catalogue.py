@@ -291,6 +291,13 @@ class Catalogue:
 
     def settle(self) -> None:
         """The commit was published."""
+        if self._moved or self._clearing:
+            self._settle_collections()
+        if self.emptied:
+            self._retired.clear()
+            self.emptied.clear()
+
+    def _settle_collections(self) -> None:
         for name, anchor in self._moved.items():
             if anchor:
                 self._anchors[name] = anchor
@@ -301,8 +308,6 @@ class Catalogue:
             self._cleared.append(note)
             self.backlog += self._words[note + CLEARED_COUNT]
         self._clearing.clear()
-        self._retired.clear()
-        self.emptied.clear()
 
     def undo(self) -> None:
         """The commit was discarded."""

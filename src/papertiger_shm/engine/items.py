@@ -35,7 +35,7 @@ from .layout import (
 )
 from .memory import Memory
 from .operations import Delete, Put, Transform
-from .posting import Postings, link_to, rank
+from .posting import Postings, link_to
 from .record import body_of_record, key_of, lists_of, payload_of, write_record
 
 
@@ -169,27 +169,27 @@ class Items:
         created += CREATED_BIAS
         if old:
             ordinal = self._words[old + ORDINAL]
-            links = self._take_places(record, anchors, old, created << 64 | ordinal)
+            links = self._take_places(record, anchors, old, created, ordinal)
             self._directory.point(slot, needle, record)
             self._arena.free(body_of_record(self._words, old))
         else:
             ordinal = change
-            links = self._find_places(record, anchors, created << 64 | ordinal)
+            links = self._find_places(record, anchors, created, ordinal)
             self._directory.insert(slot, needle, record)
             draft[H_ITEMS] += 1
         write_record(self._memory, body, links, (created, ordinal, change, token), key, payload)
 
-    def _find_places(self, record: int, anchors: Sequence[int], position: int) -> list[int]:
+    def _find_places(self, record: int, anchors: Sequence[int], created: int, ordinal: int) -> list[int]:
         """Enter a new record in every list; returns its own link words, the last list's first."""
         links: list[int] = []
         for which, anchor in enumerate(anchors):
-            links[:0] = *self._postings.enter(anchor, which << TAG_SHIFT | record, position), anchor
+            links[:0] = *self._postings.enter(anchor, which << TAG_SHIFT | record, created, ordinal), anchor
         return links
 
-    def _take_places(self, record: int, anchors: Sequence[int], old: int, position: int) -> list[int]:
+    def _take_places(self, record: int, anchors: Sequence[int], old: int, created: int, ordinal: int) -> list[int]:
         """As ``_find_places``, for a record that replaces ``old`` and stays where that was in the lists they share."""
         postings = self._postings
-        stays = rank(self._words, old) == position
+        stays = self._words[old + CREATED] == created
         before = self._anchors_of(old)
         links: list[int] = []
         if stays and before == anchors:
@@ -204,7 +204,7 @@ class Items:
             else:
                 if link:
                     postings.unlink(link)
-                places = postings.enter(anchor, link_to(record, which), position)
+                places = postings.enter(anchor, link_to(record, which), created, ordinal)
             links[:0] = *places, anchor
         for anchor, link in left.items():
             self._leave(link, anchor, False)

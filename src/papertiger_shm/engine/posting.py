@@ -56,8 +56,8 @@ class Postings:
         self._sorted: dict[int, SortedDict[int, int]] = {}
         self._changed: set[int] = set()
 
-    def enter(self, anchor: int, link: int, position: int) -> tuple[int, int]:
-        """Take the record in at the place that its rank ``position`` has.
+    def enter(self, anchor: int, link: int, created: int, ordinal: int) -> tuple[int, int]:
+        """Take the record in at the place that its rank has.
 
         Returns ``(newer, older)`` links, or 0, for the record's own words, which are the caller's to write.
         """
@@ -66,12 +66,13 @@ class Postings:
         if newest:
             first = newest & ADDRESS_MASK
             # An item that is the newest is the usual case, and half the cost of an insert when not written out.
-            if position > words[first + CREATED] << 64 | words[first + ORDINAL]:
+            latest = words[first + CREATED]
+            if created > latest or (created == latest and ordinal > words[first + ORDINAL]):
                 newer, older = 0, newest
                 draft[anchor + NEWEST] = link
                 draft[first - LINK_WORDS * (newest >> TAG_SHIFT) + NEWER] = link
             else:
-                newer, older = self._neighbours(anchor, newest, position)
+                newer, older = self._neighbours(anchor, newest, created << 64 | ordinal)
                 draft[link_base(newer) + OLDER] = link
                 draft[link_base(older) + NEWER if older else anchor + OLDEST] = link
         else:
@@ -80,7 +81,7 @@ class Postings:
             draft[anchor + OLDEST] = link
         draft[anchor + COUNT] += 1
         if anchor in self._sorted:
-            self._sorted[anchor][position] = link
+            self._sorted[anchor][created << 64 | ordinal] = link
             self._changed.add(anchor)
         return newer, older
 
@@ -137,8 +138,9 @@ class Postings:
                     return newer, older
                 newer = older
         order = self._order(anchor)
-        place = order.bisect_left(position)
-        return order.peekitem(place)[1], order.peekitem(place - 1)[1]
+        # Where to go on from, not at which place: half the cost, since a place has to be counted.
+        newer = order[next(order.irange(position))]
+        return newer, draft[link_base(newer) + OLDER]
 
     def _order(self, anchor: int) -> SortedDict[int, int]:
         order = self._sorted.get(anchor)

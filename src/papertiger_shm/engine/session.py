@@ -82,7 +82,7 @@ class Sessions:
         if before:
             self._arena.free(before)
             draft[session + SESSION_REPLY] = 0
-        if any(result is not None for result in results):
+        if results.count(None) != len(results):
             draft[session + SESSION_REPLY] = self._write_reply(self._pack(results))
 
     def forget(self, client: bytes) -> None:
@@ -96,8 +96,9 @@ class Sessions:
 
     def settle(self) -> None:
         """The commit was published."""
-        self._of_client.update(self._opened)
-        self._opened.clear()
+        if self._opened:
+            self._of_client.update(self._opened)
+            self._opened.clear()
 
     def undo(self) -> None:
         """The commit was discarded."""

@@ -158,6 +158,7 @@ class Writer:
         self._catalogue = Catalogue(memory, self._commit, self._arena, self._directory, self._postings)
         self._items = Items(memory, self._commit, self._arena, self._directory, self._postings, self._catalogue)
         self._sessions = Sessions(memory, self._commit, self._arena, pack, unpack)
+        self._measure_journal()
         self._adopt()
 
     def execute(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -302,21 +303,23 @@ class Writer:
             self._apply(request)
 
     def _publish(self) -> None:
-        commit = self._commit
+        commit, catalogue = self._commit, self._catalogue
         if commit.draft:
             commit.draft[H_COMMITS] += 1
-            self._catalogue.finish()
+            if catalogue.emptied:
+                catalogue.finish()
             self._directory.sweep()
-            self._catalogue.arrange()
+            if catalogue.emptied:
+                catalogue.arrange()
             if commit.journal_words > self._journal_room:
                 raise AssertionError("a commit was let grow beyond its journal")
-            commit.publish(self._words[H_JOURNAL_HOME])
+            commit.publish(self._journal)
         self._arena.settle()
         self._directory.settle()
         self._postings.settle()
-        self._catalogue.settle()
+        catalogue.settle()
         self._sessions.settle()
-        if self._arena.wants_epoch:
+        if self._arena.quarantined and self._arena.wants_epoch:
             self._arena.advance_epoch()
 
     def _keep_pace(self, requests: Sequence[Request]) -> None:
@@ -337,16 +340,16 @@ class Writer:
         """Before the request: probes must stay short, and there must be slots for all that it may add."""
         entries = 0
         for operation in request.operations:
-            if isinstance(operation, Put):
+            if type(operation) is Put:
                 entries += 2 + len(operation.postings)
-            elif isinstance(operation, Transform):
+            elif type(operation) is Transform:
                 entries += 2
         if entries and not self._directory.has_room(entries):
             raise _Unready(directory_entries=entries)
 
-    @property
-    def _journal_room(self) -> int:
-        return (self._words[self._words[H_JOURNAL_HOME] - 1] & SIZE_MASK) - 1
+    def _measure_journal(self) -> None:
+        self._journal = self._words[H_JOURNAL_HOME]
+        self._journal_room = (self._words[self._journal - 1] & SIZE_MASK) - 1
 
     def _see_to_journal(self) -> None:
         """After the request: the journal must hold the open commit, and the few words that publishing adds."""
@@ -386,6 +389,7 @@ class Writer:
         self._draft[H_JOURNAL_HOME] = self._arena.allocate(JOURNAL, needed * 3 // 2, spare=True)
         self._arena.free(home)
         self._publish()
+        self._measure_journal()
 
     def _grow_directory(self, entries: int) -> None:
         """Readers that know the old directory find the same in it until the epoch tells them of the new one."""
