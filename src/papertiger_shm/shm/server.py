@@ -37,7 +37,7 @@ BREATH = 0.005
 """Seconds of quiet before lazy work begins: a client in the midst of its work is back sooner than this."""
 
 LOOK_SECONDS = patience(150e-6)
-"""How long the loop looks for the next request after a commit before it goes to sleep."""
+"""How long the loop looks for a client's next request before it goes to sleep."""
 
 TICK = 1.0
 
@@ -81,6 +81,7 @@ class Server:
         self._by_client: dict[bytes, Peer] = {}
         self._lost: dict[bytes, float] = dict.fromkeys(writer.clients(), time.monotonic() + GRACE)
         self._batch: list[tuple[Peer, Request]] = []
+        self._latest: Peer | None = None
         self._retries = 0
         self._lazy = True
         self._last_company = time.monotonic()
@@ -131,10 +132,20 @@ class Server:
                 else:
                     self._go_on_sending(peer)
             if self._batch:
+                alone = self._is_one_more()
                 self._commit()
-                look_until = time.monotonic() + LOOK_SECONDS
+                look_until = time.monotonic() + LOOK_SECONDS if alone else 0.0
             if time.monotonic() >= self._next_tick:
                 self._tick(each_tick)
+
+    def _is_one_more(self) -> bool:
+        """Whether the batch is one more request of the only client at work, whose next one is worth a look.
+
+        Where several are at work the next request is mostly there already, and looking for it an eighth of the CPU time
+        of an insert by four processes at once.
+        """
+        latest, self._latest = self._latest, self._batch[-1][0]
+        return len(self._batch) == 1 and latest is self._latest
 
     def close(self) -> None:
         """Drop everyone."""
@@ -155,8 +166,19 @@ class Server:
         if not count:
             self._drop(peer)
             return
-        peer.frames.feed(self._buffer[:count])
-        self._take_frames(peer)
+        frames, data = peer.frames, self._buffer[:count]
+        # A client waits for each answer, so that one whole frame is what usually comes.
+        if frames.is_one(data) and not peer.outgoing:
+            self._take_frame(peer, data[4:])
+        else:
+            frames.feed(data)
+            self._take_frames(peer)
+
+    def _take_frame(self, peer: Peer, body: memoryview) -> None:
+        try:
+            self._take(peer, message_of(body))
+        except WireError:
+            self._drop(peer)
 
     def _take_frames(self, peer: Peer) -> None:
         """Take what the peer asks, unless it does not read what it asked before."""

@@ -121,6 +121,10 @@ class FrameReader:
         self._data = memoryview(b"")
         self._at = 0
 
+    def is_one(self, data: memoryview) -> bool:
+        """Whether ``data`` is one frame and no more, with nothing kept that it belongs to."""
+        return not self._kept and len(data) >= 4 and _unpack_length(data)[0] == len(data) - 4
+
     def feed(self, data: memoryview) -> None:
         """Go on with ``data``; a view of the caller's buffer, which is copied only where it ends in mid-frame."""
         if self._kept:
