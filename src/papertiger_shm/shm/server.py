@@ -135,6 +135,8 @@ class Server:
                 alone = self._is_one_more()
                 self._commit()
                 look_until = time.monotonic() + LOOK_SECONDS if alone else 0.0
+                if alone:
+                    os.sched_yield()  # first: on a core shared with the client there is nothing to see before it ran
             if time.monotonic() >= self._next_tick:
                 self._tick(each_tick)
 
