@@ -41,6 +41,18 @@ def test_what_was_not_taken_is_there_after_the_next_feed() -> None:
     assert reader.next() is None
 
 
+@given(st.lists(st.binary(max_size=5), max_size=3), st.binary(max_size=3), st.booleans())
+def test_one_frame_is_told_from_more_or_less_and_from_the_end_of_another(
+    bodies: list[bytes], rest: bytes, waiting: bool
+) -> None:
+    reader = FrameReader()
+    if waiting:
+        reader.feed(memoryview(wire.frame(b"begun")[:-1]))
+        assert reader.next() is None
+    whole = len(bodies) == 1 and not rest and not waiting
+    assert reader.is_one(memoryview(b"".join(map(wire.frame, bodies)) + rest)) == whole
+
+
 @pytest.mark.parametrize("length", [-1, -(2**31), wire.MAX_FRAME + 1, 2**31 - 1])
 @pytest.mark.parametrize("cut", [0, 2])
 def test_a_length_that_nobody_may_send_is_refused_at_once(length: int, cut: int) -> None:
