@@ -221,6 +221,50 @@ def test_ids_are_those_given(suite: Suite) -> None:
     assert not result.log
 
 
+@pytest.mark.parametrize("how", ["directory", "request"])
+def test_an_ordinary_fixture_goes_after_what_stands_on_it_whoever_asks_for_it_later(suite: Suite, how: str) -> None:
+    """pytest 7.4 gives a session fixture another end with each request for it, the last of which comes first."""
+    suite.write(
+        "conftest.py",
+        f"""
+        import pytest
+        from helpers import log, setup, teardown
+        from papertiger_shm.testing import shared_fixture
+
+        @pytest.fixture(scope="session")
+        def directory():
+            yield "there"
+            log("teardown-directory")
+
+        @shared_fixture
+        def server({how}):
+            if {how!r} == "request":
+                request.getfixturevalue("directory")
+            setup("server")
+            yield 1
+            teardown("server")
+        """,
+    )
+    suite.write(
+        "test_order.py",
+        """
+        import pytest
+        from helpers import use
+
+        def test_first(server):
+            use("server")
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_later(directory, number):
+            assert directory == "there"
+        """,
+    )
+    result = suite.run("-p", "no:xdist")
+    result.assert_ended(0, passed=4)
+    result.assert_once("server")
+    assert result.where("teardown", "server") < result.where("teardown-directory"), str(result)
+
+
 def test_dependents_in_different_workers_are_torn_down_in_order(suite: Suite) -> None:
     """What stands on another is torn down first, also where the two have been set up by two workers."""
     suite.write(

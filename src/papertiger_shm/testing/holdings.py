@@ -135,7 +135,23 @@ class Holdings:
         # set-up needed was asked for before, and so goes after it. A value that takes the place of a dead owner's gets
         # an end of its own, at its own place in the order: only so can no two workers wait for each other there.
         call.request.session.addfinalizer(lambda: self._let_go(held))
+        if making is not None:
+            self._go_before_foundations(held, making, call.request.session)
         return held
+
+    def _go_before_foundations(self, held: Held, making: Making, session: pytest.Session) -> None:
+        """Let go of it at the latest when an ordinary fixture that it stands on ends with the session.
+
+        With pytest 7.4 that may be earlier than our own end: it gives a fixture another one with each request for it.
+        """
+
+        def ends() -> None:
+            if session not in session._setupstate.stack:  # else it is one that pytest sets up again
+                self._let_go(held)
+
+        for definition in making.foundations:
+            if declaration_of(definition) is None:
+                definition.addfinalizer(ends)
 
     def _show(self, record: Record, seconds: float) -> None:
         since = time.time() - record["since"]
@@ -307,14 +323,14 @@ def _asks_for_the_same(item: pytest.Item, name: str, request: Any) -> bool:
 
 
 def _arguments(call: Call, making: Making) -> dict[str, Any]:
-    request, declaration = call.request, call.declaration
+    request, declaration = Request(call.request, making), call.declaration
     arguments: dict[str, Any] = {} if call.instance is None else {"self": call.instance}
     for name in declaration.arguments:
         if name == "request":
-            arguments[name] = Request(request, making)
+            arguments[name] = request
             continue
         arguments[name] = request.getfixturevalue(name)
-        parametrised = parametrised_dependency(name, request)
+        parametrised = parametrised_dependency(name, call.request)
         if parametrised is not None:
             raise InvalidRequest(
                 f"the shared fixture {declaration.name!r} depends on the parametrised fixture {parametrised!r}, which "

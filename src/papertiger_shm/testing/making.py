@@ -21,6 +21,8 @@ class Making:
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], object]] = []
+        self.foundations: list[Any] = []
+        """The definitions of the fixtures that it asked for."""
 
     def run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """What the function returns or yields."""
@@ -102,6 +104,13 @@ class Request:
     def addfinalizer(self, finalizer: Callable[[], object]) -> None:
         """Have it called when the shared value is torn down."""
         self._making.add(finalizer)
+
+    def getfixturevalue(self, argname: str) -> Any:
+        """The value of another fixture, which the shared one stands on from now on."""
+        __tracebackhide__ = True
+        value = self._request.getfixturevalue(argname)
+        self._making.foundations.append(self._request._get_active_fixturedef(argname))
+        return value
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._request, name)
