@@ -669,6 +669,51 @@ def test_every_request_is_applied_once_while_managers_die(manager: Manager) -> N
     backend.close()
 
 
+def test_what_was_posted_is_applied_once_though_the_manager_dies(manager: Manager, backend: ShmBackend) -> None:
+    """Before it comes to it, and also when the answer was on its way."""
+    backend.commit([put("a")])
+    for number, signals in enumerate([(signal.SIGSTOP, signal.SIGKILL), (signal.SIGKILL,)] * 3):
+        pid = manager.pid
+        if signal.SIGSTOP in signals:
+            os.kill(pid, signal.SIGSTOP)
+        results = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+        os.kill(pid, signal.SIGKILL)
+        assert results() == [number + 1]
+        assert increment(backend, "n", 0) == number + 1
+
+
+def test_what_was_posted_and_is_not_answered_is_told_of_in_time(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=False, timeout=0.3)
+    backend.commit([put("a")])
+    os.kill(manager.pid, signal.SIGSTOP)
+    first = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    with pytest.raises(ManagerUnavailable, match="did not answer in time"):
+        backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    with pytest.raises(ManagerUnavailable, match="did not answer in time"):
+        first()
+    os.kill(manager.pid, signal.SIGCONT)
+    assert increment(backend, "n", 0) == 1
+    backend.close()
+
+
+def test_a_forked_child_leaves_what_was_posted_to_its_parent(manager: Manager, backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    results = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            increment(backend, "n", 10)
+            try:
+                results()
+            except ManagerUnavailable:
+                status = 0
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert results() == [1]
+    assert increment(backend, "n", 0) == 11
+
+
 def test_requests_that_failed_leave_no_doubt_about_the_next(manager: Manager, backend: ShmBackend) -> None:
     """A manager remembers nothing of them, and its successor must not take their client for one that was forgotten."""
     backend.commit([put("a")])

@@ -7,7 +7,7 @@ carry out where the writes are serialised).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 __all__ = ["Backend", "Clear", "ClearNamespace", "Collection", "Delete", "Increment", "Lease", "Operation", "Put"]
@@ -131,6 +131,9 @@ class Backend(Protocol):
 
         A result for each: the new number for an ``Increment``, None for the others.
         """
+
+    def post(self, operations: Sequence[Operation]) -> Callable[[], list[Any]]:
+        """As ``commit``, but only under way when this returns; what it gives waits for the results, or raises."""
 
     def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, number of items) of every collection that holds any."""

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -186,7 +186,7 @@ class Connection:
         return self._open().leased(id)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, wait: bool = True) -> Iterator[Transaction]:
         """Writes of this thread or task inside the block happen all at once at its end; on an exception, none.
 
         Reads inside see what was committed before. Writes of other threads and tasks, also through this very
@@ -194,6 +194,11 @@ class Connection:
         the end of the block, and then nothing is written. A block inside a block is part of the outer one, whose
         end writes; if the inner one fails, its own writes alone are dropped. The numbers of ``increment`` are in
         ``results`` of the transaction afterwards, one entry for each operation.
+
+        ``wait=False`` does not wait for the manager at the end of the outermost block: ``results`` does, and raises
+        there what the block's end would have raised. Later requests of this connection are carried out after it, and
+        ``close()`` waits for it too; but a read may not see the writes yet, and without a look at ``results`` nobody
+        learns that they failed.
         """
         self._open()
         outer = self._transaction()
@@ -213,7 +218,7 @@ class Connection:
             transaction._over = True
             # Not ContextVar.reset(): a generator may be finished in another context than it was begun in.
             _active.set(tuple(other for other in _active.get() if not other._over))
-        transaction._send()
+        transaction._send(wait=wait)
 
     def commit(self, operations: Sequence[Operation]) -> list[Any] | None:
         """Carry out all operations as one atomic request; inside a transaction keep them for its end and give None."""
@@ -279,6 +284,7 @@ class Transaction:
         self._over = False
         self._operations: list[Operation] = []
         self._results: list[Any] | None = None
+        self._answer: Callable[[], list[Any]] | None = None
 
     def __len__(self) -> int:
         """Operations so far."""
@@ -290,6 +296,8 @@ class Transaction:
 
         Raises ``InvalidRequest`` before the end of the block, and if it did not get there.
         """
+        if self._results is None and self._answer is not None:
+            self._results = self._answer()
         if self._results is None:
             raise InvalidRequest(
                 "results: the transaction has not been committed, so there are none; read them after the with block"
@@ -305,11 +313,17 @@ class Transaction:
             del self._operations[before:]
             raise
 
-    def _send(self) -> None:
-        self._results = self._connection._open().commit(self._operations) if self._operations else []
+    def _send(self, *, wait: bool) -> None:
+        backend = self._connection._open()
+        if not self._operations:
+            self._results = []
+        elif wait:
+            self._results = backend.commit(self._operations)
+        else:
+            self._answer = backend.post(self._operations)
 
     def __repr__(self) -> str:
-        state = "open" if self._results is None else "committed"
+        state = "committed" if self._results is not None else "open" if self._answer is None else "sent"
         return f"<Transaction {self._connection.url} {state}, {len(self)} operations>"
 
 

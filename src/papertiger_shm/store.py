@@ -409,9 +409,9 @@ class Store:
                 f"{self.resource} {shown(id)}; leave the id as it is, and insert() an item of another"
             )
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """All writes of this thread or task inside the block at once, at its end: ``Connection.transaction``."""
-        return self._connection.transaction()
+        return self._connection.transaction(wait=wait)
 
     def _put(self, item: Mapping[str, Any], expect: int | None) -> tuple[Put, Item]:
         """The operation that stores the item, and the item as it will be stored, never the caller's own object."""

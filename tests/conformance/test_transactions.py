@@ -258,3 +258,39 @@ def test_a_transaction_of_thousands(things: Any) -> None:
                 things.delete(str(n))
     assert things.count() == 2_000
     assert len(transaction.results) == 4_000
+
+
+def test_one_that_is_not_waited_for_is_done_before_what_comes_later(things: Any) -> None:
+    things.insert({"id": "a", "n": 0})
+    sent = []
+    for _ in range(5):
+        with things.transaction(wait=False) as transaction:
+            things.increment("a", "n")
+        sent.append(transaction)
+    assert things.increment("a", "n", 10) == 15
+    assert [transaction.results for transaction in sent] == [[1], [2], [3], [4], [5]]
+    assert [transaction.results for transaction in sent] == [[1], [2], [3], [4], [5]], "they can be looked at again"
+    with things.transaction(wait=False) as empty:
+        pass
+    assert empty.results == []
+
+
+def test_one_that_is_not_waited_for_raises_from_its_results(things: Any) -> None:
+    things.insert({"id": "a"})
+    with things.transaction(wait=False) as failing:
+        things.insert({"id": "b"})
+        things.insert_new({"id": "a"})
+    things.insert({"id": "c"})
+    for _ in range(2):
+        with pytest.raises(AlreadyExists):
+            _ = failing.results
+    assert sorted(ids(things)) == ["a", "c"]
+
+
+def test_one_that_is_not_waited_for_is_done_when_its_connection_is_closed(things: Any, new_connection: Any) -> None:
+    with new_connection() as connection:
+        other = type(things)(connection, things.namespace)
+        with other.transaction(wait=False):
+            for number in range(2_000):
+                other.insert({"id": str(number)})
+    assert things.count() == 2_000

@@ -177,8 +177,8 @@ class Fatal:
 
         send = Transaction._send
 
-        def fatal_send(transaction: Transaction) -> None:
-            self._around(lambda: send(transaction))
+        def fatal_send(transaction: Transaction, *, wait: bool) -> None:
+            self._around(lambda: send(transaction, wait=wait))
 
         Connection.commit, Transaction._send = fatal, fatal_send  # type: ignore[method-assign]
         try:

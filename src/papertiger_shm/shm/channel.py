@@ -54,6 +54,25 @@ SKIPS = 32
 _length = struct.Struct("!i").unpack_from
 
 
+class Posted:
+    """A request that is on its way, and whose answer nobody has waited for yet."""
+
+    def __init__(self, channel: Channel, verb: int, request: bytes) -> None:
+        self.verb = verb
+        self.request = request
+        self.sent = 0.0
+        self.answer: list[Any] | None = None
+        self._channel = channel
+
+    def result(self) -> Any:
+        """The manager's answer, waited for. Raises what ``Channel.ask`` does."""
+        if self.answer is None:
+            self._channel.settle()
+        if self.answer is None:
+            raise self._channel.no_answer()
+        return _result(self.answer)
+
+
 class Channel:
     """Thread-safe: one request at a time. ``connected`` is called with what the manager says of itself, each time.
 
@@ -73,6 +92,7 @@ class Channel:
         self._client = os.urandom(16)
         self._number = 0
         self._committed = 0
+        self._posted: Posted | None = None
         self._skip = 0
         self._closed = False
         with _forking:
@@ -99,24 +119,57 @@ class Channel:
             at_once = self._lock.acquire(False)
             if not at_once:
                 self._acquire(deadline)
-            self._number = number = self._number + 1
-            request = wire.request_frame([number, verb, *arguments])
-            try:
-                answer = self._exchange(request, verb, deadline, usual=at_once and timeout is None)
-            except BaseException:
-                # A late answer must never be taken for that of a later request.
-                self._hang_up()
-                raise
-            if verb == wire.COMMIT and answer[1] == wire.OK:
-                # Of a request that failed the manager remembers nothing.
-                self._committed = number
+            if self._posted is not None:
+                at_once = False
+                self._settle(self._posted, deadline)
+            self._number += 1
+            request = wire.request_frame([self._number, verb, *arguments])
+            answer = self._exchange(request, verb, deadline, usual=at_once and timeout is None)
             self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
-        if answer[1] == wire.ERROR:
-            wire.raise_error(answer[2], answer[3])
-        return answer[2]
+        return _result(answer)
+
+    def post(self, verb: int, *arguments: Any) -> Posted:
+        """Ask, and leave it to the next request, or to whoever wants to know, to wait for the answer."""
+        deadline = time.monotonic() + self._timeout
+        self._refuse_reentry()
+        try:
+            self._acquire(deadline)
+            if self._posted is not None:
+                self._settle(self._posted, deadline)
+            self._number += 1
+            posted = self._posted = Posted(self, verb, wire.request_frame([self._number, verb, *arguments]))
+            if self._link is None or len(posted.request) > AT_ONCE:
+                self._settle(posted, deadline)
+            else:
+                try:
+                    posted.sent = time.monotonic()
+                    self._link.sendall(posted.request)
+                except OSError:
+                    self._hang_up()  # it is sent again when it is waited for
+                except BaseException:
+                    self._hang_up()
+                    raise
+            self._lock.release()
+        except BaseException:
+            self._release_if_ours()
+            raise
+        return posted
+
+    def settle(self) -> None:
+        """Wait for the answer to what was posted, if there is anything. Raises ManagerUnavailable."""
+        deadline = time.monotonic() + self._timeout
+        self._refuse_reentry()
+        try:
+            self._acquire(deadline)
+            if self._posted is not None:
+                self._settle(self._posted, deadline)
+            self._lock.release()
+        except BaseException:
+            self._release_if_ours()
+            raise
 
     def tell(self, verb: int, *arguments: Any) -> None:
         """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
@@ -136,8 +189,11 @@ class Channel:
             raise
 
     def close(self) -> None:
-        """Say goodbye and hang up; a request of another thread is waited for."""
+        """Say goodbye and hang up; a request of another thread is waited for, and so is what was posted."""
         with self._lock:
+            if self._posted is not None:
+                with contextlib.suppress(ManagerUnavailable):
+                    self._settle(self._posted, time.monotonic() + self._timeout)
             self._closed = True
             if self._link is not None:
                 try:
@@ -148,15 +204,33 @@ class Channel:
 
     # --- one request --------------------------------------------------------------------------------------------
 
-    def _exchange(self, request: bytes, verb: int, deadline: float, *, usual: bool) -> list[Any]:
-        """Send and receive, again over a new connection if need be. ``usual``: the whole timeout is still ahead."""
-        sent = 0.0
+    def _settle(self, posted: Posted, deadline: float) -> None:
+        # First of all, since whatever ends the wait ends it for good.
+        self._posted = None
+        posted.answer = self._exchange(posted.request, posted.verb, deadline, usual=False, sent=posted.sent)
+
+    def _exchange(self, request: bytes, verb: int, deadline: float, *, usual: bool, sent: float = 0.0) -> list[Any]:
+        """The answer to the newest request. ``usual``: the whole timeout is still ahead; ``sent``: when it was."""
+        try:
+            answer = self._try_again_and_again(request, verb, deadline, usual, sent)
+        except BaseException:
+            # A late answer must never be taken for that of a later request.
+            self._hang_up()
+            raise
+        if verb == wire.COMMIT and answer[1] == wire.OK:
+            # Of a request that failed the manager remembers nothing.
+            self._committed = self._number
+        return answer
+
+    def _try_again_and_again(self, request: bytes, verb: int, deadline: float, usual: bool, sent: float) -> list[Any]:
+        """Send and receive, again over a new connection if need be."""
+        under_way = sent > 0.0
         while True:
             link = self._link
             if link is None:
                 # An answer may be allowed to take longer than the timeout; finding the manager is not.
                 link, last = self._connect(min(deadline, time.monotonic() + self._timeout))
-                usual = False
+                usual = under_way = False
                 if (
                     sent
                     and verb == wire.COMMIT
@@ -171,18 +245,18 @@ class Channel:
                 set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
             sent = sent or time.monotonic()
             try:
-                if len(request) <= AT_ONCE:
-                    link.sendall(request)
-                else:
+                if len(request) > AT_ONCE:
                     _send_slowly(link, request, deadline)
                     set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
                     usual = False
+                elif not under_way:
+                    link.sendall(request)
                 answer = self._receive(link, self._number, deadline)
                 if not usual:
                     set_patience(link, self._timeout or LEAST_PATIENCE)
                 return answer
             except BlockingIOError:
-                raise self._no_answer() from None
+                raise self.no_answer() from None
             except (OSError, EOFError, wire.WireError):
                 self._hang_up()
 
@@ -232,7 +306,7 @@ class Channel:
             count = link.recv_into(self._buffer)
         raise EOFError
 
-    def _no_answer(self) -> ManagerUnavailable:
+    def no_answer(self) -> ManagerUnavailable:
         return ManagerUnavailable(
             f"the manager of {self._place.url} was asked and did not answer in time: a write may or may not have been "
             "applied; see whether the process is stopped or overloaded, or connect with a longer timeout"
@@ -352,7 +426,14 @@ class Channel:
         self._buffer = memoryview(bytearray(BUFFER))
         self._client = os.urandom(16)
         self._number = self._committed = 0
+        self._posted = None
         self._hang_up()
+
+
+def _result(answer: list[Any]) -> Any:
+    if answer[1] == wire.ERROR:
+        wire.raise_error(answer[2], answer[3])
+    return answer[2]
 
 
 def _new_lock() -> Any:

@@ -59,14 +59,16 @@ class ShmBackend:
 
     def commit(self, operations: Sequence[Operation]) -> list[Any]:
         """One atomic request; a result for each operation."""
-        said: list[list[Any]] = []
-        ends: list[int] = []
-        for operation in operations:
-            said += _SAID[type(operation)](operation)
-            ends.append(len(said) - 1)
-        results: list[Any] = self._channel.ask(wire.COMMIT, said)
+        said, ends = _all_said(operations)
+        results = _of_each(self._channel.ask(wire.COMMIT, said), ends)
         self._report_retries()
-        return results if len(results) == len(ends) else [results[end] for end in ends]
+        return results
+
+    def post(self, operations: Sequence[Operation]) -> Callable[[], list[Any]]:
+        """One atomic request, sent and not waited for; what it gives waits, and gives what ``commit`` would have."""
+        said, ends = _all_said(operations)
+        posted = self._channel.post(wire.COMMIT, said)
+        return lambda: _of_each(posted.result(), ends)
 
     def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, items) of every collection that holds any."""
@@ -269,6 +271,20 @@ def collection_name(table: str, namespace: str) -> bytes:
 
 
 # Each operation of the backend protocol as the list of those that the manager is sent.
+
+
+def _all_said(operations: Sequence[Operation]) -> tuple[list[list[Any]], list[int]]:
+    """What the manager is sent, and for each operation the place of the last one that stands for it."""
+    said: list[list[Any]] = []
+    ends: list[int] = []
+    for operation in operations:
+        said += _SAID[type(operation)](operation)
+        ends.append(len(said) - 1)
+    return said, ends
+
+
+def _of_each(results: list[Any], ends: list[int]) -> list[Any]:
+    return results if len(results) == len(ends) else [results[end] for end in ends]
 
 
 def _put(operation: Put) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from papertiger_shm import Connection, StoreFull
 from papertiger_shm.testing.roster import ENDING, GONE, RUNNING, Roster, expected, run_namespace
 
 if TYPE_CHECKING:
+    from papertiger_shm import Transaction
     from papertiger_shm.backend import Lease
 
 __all__ = ["NO_TEST", "Participant", "Test"]
@@ -40,6 +41,7 @@ class Participant:
         self.worker = worker
         self.roster = Roster(connection, self.namespace)
         self._leases: dict[int, Lease] = {}
+        self._ending: tuple[Transaction, str | None] | None = None
         self._pid = os.getpid()
         self._entry = {**expected(worker, replaces=None), "state": RUNNING, "controlled": controlled}
         self._entry["lease"] = self.lease_id
@@ -81,15 +83,30 @@ class Participant:
             self._write()
 
     def end_test(self, *, clear: str | None, keep: str | None = None, following: Test = NO_TEST) -> None:
-        """Say that it has ended, and which one follows at once; with the same request clear a namespace, or keep it."""
+        """Say that it has ended, and which one follows at once; with the same request clear a namespace, or keep it.
+
+        Nobody waits for that to be done where another test follows, whose namespace is another one.
+        """
         self._entry.update(test=following.nodeid, namespace=following.namespace, since=time.time())
         if keep is not None:
             self._entry["kept"].append(keep)
+        self.await_end()
+        with self.connection.transaction(wait=False) as transaction:
+            if clear is not None:
+                self.connection.clear_namespace(clear)
+            self._write()
+        self._ending = transaction, clear
+        if following is NO_TEST:
+            self.await_end()
+
+    def await_end(self) -> None:
+        """Wait until what was said of the last test's end is done."""
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return
+        transaction, clear = ending
         try:
-            with self.connection.transaction():
-                if clear is not None:
-                    self.connection.clear_namespace(clear)
-                self._write()
+            _ = transaction.results
         except StoreFull:
             # What the test left may be what fills the store, and clearing it alone needs no room.
             if clear is not None:

@@ -248,9 +248,8 @@ def papertiger_store(papertiger: Connection, papertiger_namespace: str) -> Any:
 
 
 @pytest.fixture
-def events(papertiger_store: Any) -> Events:
+def events(papertiger: Connection, papertiger_namespace: str) -> Events:
     """Stripe events, on this test's namespace."""
     from papertiger_shm import Events
 
-    handle: Events = papertiger_store(Events)
-    return handle
+    return Events(papertiger, papertiger_namespace)
