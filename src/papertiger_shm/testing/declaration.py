@@ -32,7 +32,7 @@ declared: list[str] = []
 """The names of all shared fixtures that this process has seen declared."""
 
 requests: list[Any] = []
-"""pytest's requests for shared fixtures that are being answered, the innermost last."""
+"""pytest's requests for fixtures that are being set up, the innermost last."""
 
 _reapers: dict[str, Callable[[Any], object]] = {}
 
@@ -139,21 +139,19 @@ def shared_fixture(
 
 
 def _as_session_fixture(declaration: Declaration, signature: inspect.Signature) -> Callable[..., Any]:
-    def shared(*instance: object, request: pytest.FixtureRequest | None = None, **given: object) -> Any:
+    def shared(*instance: object, **given: object) -> Any:
         from papertiger_shm.testing.plugin import worker_of
 
         __tracebackhide__ = True
-        asking = requests[-1] if request is None else request
+        asking = requests[-1]
         call = Call(declaration, asking, tuple(given), instance[0] if instance else None)
         return worker_of(asking.config).shared_value(call)
 
     function = declaration.function
     shared.__name__, shared.__qualname__ = function.__name__, function.__qualname__
     shared.__doc__, shared.__module__ = function.__doc__, function.__module__
-    # pytest sees the arguments of the function, so that it knows what depends on what, and always a request.
-    parameters = [*signature.parameters.values()]
-    if "request" not in signature.parameters:
-        parameters.append(inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY))
+    # pytest sees the arguments of the function, so that it knows what depends on what; the request it is given by us.
+    parameters = [one for one in signature.parameters.values() if one.name != "request"]
     setattr(shared, "__signature__", signature.replace(parameters=parameters))  # noqa: B010
     setattr(shared, "__wrapped__", function)  # noqa: B010
     setattr(shared, _MARK, declaration)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from papertiger_shm.testing.declaration import declaration_of, requests
+from papertiger_shm.testing.declaration import declaration_of
 from papertiger_shm.testing.ownership import circle_sentence
 
-__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles", "spare_request"]
+__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles"]
 
 
 def make_lazy(items: Sequence[pytest.Item]) -> None:
@@ -27,26 +27,6 @@ def make_lazy(items: Sequence[pytest.Item]) -> None:
             if _reduce(info.name2fixturedefs):
                 # pytest sets up each name of the closure for a test; those that nothing asks for now have to go.
                 info.prune_dependency_tree()
-
-
-def spare_request(definition: Any) -> None:
-    """Have pytest ask the shared fixture without making a ``request`` for it each time.
-
-    It makes one even where it then answers from what it remembers: 44 us of 73, with pytest 9.2, for the second and
-    every later test, against 29 for a fixture without arguments.
-    """
-    if "request" in definition.argnames:
-        ask = definition.execute
-
-        def execute(request: Any) -> Any:
-            requests.append(request)
-            try:
-                return ask(request)
-            finally:
-                requests.pop()
-
-        definition.argnames = tuple(name for name in definition.argnames if name != "request")
-        definition.execute = execute
 
 
 def refuse_circles(item: pytest.Item) -> None:
@@ -104,6 +84,6 @@ def _reduce(found: Mapping[str, Sequence[Any]]) -> bool:
 
 def _concerns_pytest(definitions: Sequence[Any] | None) -> bool:
     """What has parameters makes several tests of one, and what is shared is had by all: pytest hands both over."""
-    if not definitions:  # request, and what is not there
+    if not definitions:  # nothing of that name is there, which pytest tells best
         return True
     return any(one.params is not None or declaration_of(one) is not None for one in definitions)

@@ -17,7 +17,7 @@ import pytest
 
 from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
 from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureWarning, declaration_of
-from papertiger_shm.testing.dependencies import parametrised_dependency, spare_request
+from papertiger_shm.testing.dependencies import parametrised_dependency
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
 from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted, value_id_of
@@ -107,7 +107,6 @@ class Holdings:
         held = self._held.get(wanted.key)
         if held is None or not self._ownership.is_current(held.record):
             held = self._get(wanted, call)
-        spare_request(call.request._fixturedef)
         self._given[call.request._fixturedef] = held, call.request
         self._used[wanted.key] = held
         return held.give()

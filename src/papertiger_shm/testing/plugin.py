@@ -112,8 +112,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from papertiger_shm.testing.dependencies import make_lazy
 
         make_lazy(session.items)
+        session.config.pluginmanager.register(_Asking(), "papertiger shared fixtures")
     if concerned:
         worker_of(session.config).collected(session.items)
+
+
+class _Asking:
+    """Keeps who asks for a shared fixture; only registered where there are any, since it is called for all fixtures.
+
+    pytest would make a ``request`` for whoever has it as an argument: 44 us of 73, with pytest 9.2, also where it then
+    answers from what it remembers, against 29 for a fixture without arguments.
+    """
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, request: pytest.FixtureRequest) -> Generator[None, None, None]:
+        from papertiger_shm.testing.declaration import requests
+
+        requests.append(request)
+        yield
+        requests.pop()
 
 
 def _shared_fixtures_are_declared() -> bool:
