@@ -7,7 +7,6 @@ died. Whether a worker lives is not written anywhere: its lease says so. What wo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any, Final
 
 from papertiger_shm import Connection, Store
@@ -91,12 +90,9 @@ class Roster:
 
     def close(self) -> None:
         """No worker will be started any more."""
-        self._settle_all(member for member in self.members if not self._lives(member))
-
-    def _settle_all(self, members: Iterable[dict[str, Any]]) -> None:
         with self._connection.transaction():
-            for member in members:
-                if member["state"] != GONE:
+            for member in self.members:
+                if member["state"] != GONE and not self._lives(member):
                     self.members.update({**member, "state": DEAD})
 
     def _lives(self, member: dict[str, Any]) -> bool:
