@@ -12,6 +12,7 @@ what a writer leaves, and nothing moved meanwhile, that is ``CorruptSegment``.
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -99,7 +100,6 @@ class _View(NamedTuple):
     token_at: int  # where its token stands
     token: int
     prefix: bytes  # the token as needles begin
-    sequence: int = 0  # of the collection, as one attempt of a multi-record read met it
 
 
 class Reader:
@@ -205,24 +205,34 @@ class CollectionReader:
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The payload of each item, or None, all as of one moment."""
 
-        def read(view: _View) -> list[bytes | None]:
+        def read(view: _View, sequence: int) -> list[bytes | None]:
             found: list[bytes | None] = []
             for done, key in enumerate(keys):
                 if done and not done % LOOK_EVERY:
-                    self._see_whether_overtaken(view)
+                    self._see_whether_overtaken(view, sequence)
                 record = self._find(view, view.token, key)
                 found.append(self._payload(record, view) if record else None)
             return found
 
-        return self._consistent(read, lambda: [None] * len(keys))
+        found = self._consistent(read)
+        return [None] * len(keys) if found is None else found
 
     def scan(self, filters: Sequence[bytes] = ()) -> list[bytes]:
         """The payloads of all items that are on the posting list of every filter, newest first."""
-        return self._consistent(lambda view: [self._payload(r, view) for r in self._walk(view, filters)], list)
+        return self._all(filters, self._payloads)
 
     def entries(self, filters: Sequence[bytes] = ()) -> list[tuple[int, bytes]]:
         """As ``scan``, each payload with its version."""
-        return self._consistent(lambda view: [self._entry(r, view) for r in self._walk(view, filters)], list)
+        return self._all(filters, lambda records, view: [self._entry(record, view) for record in records])
+
+    def _all(self, filters: Sequence[bytes], take: Callable[[list[int], _View], list[T]]) -> list[T]:
+        def read(view: _View, sequence: int) -> list[T]:
+            found: list[T] = []
+            for records in self._walk(view, sequence, filters):
+                found += take(records, view)
+            return found
+
+        return self._consistent(read) or []
 
     def page(
         self, limit: int, after: bytes | None, before: bytes | None, filters: Sequence[bytes] = ()
@@ -234,39 +244,42 @@ class CollectionReader:
         Raises:
             NotFound: the cursor is no item of this collection.
         """
+        key, way = (after, OLDER) if before is None else (before, NEWER)
 
-        def read(view: _View) -> tuple[list[bytes], bool] | None:
+        def read(view: _View, sequence: int) -> tuple[list[bytes], bool] | None:
             cursor = 0
-            if after is not None or before is not None:
-                cursor = self._find(view, view.token, after if before is None else before)  # type: ignore[arg-type]
+            if key is not None:
+                cursor = self._find(view, view.token, key)
                 if not cursor:
                     return None
-            payloads: list[bytes] = []
-            more = False
-            for record in self._walk(view, filters, cursor, NEWER if before is not None else OLDER):
-                if len(payloads) == limit:
-                    more = True
-                    break
-                payloads.append(self._payload(record, view))
-            return (payloads[::-1] if before is not None else payloads), more
+            records: list[int] = []
+            for some in self._walk(view, sequence, filters, cursor, way, limit + 1):
+                records += some
+            more = len(records) > limit
+            del records[limit:]
+            if way == NEWER:
+                records.reverse()
+            return self._payloads(records, view), more
 
-        found = self._consistent(read, lambda: None if after is not None or before is not None else ([], False))
+        found = self._consistent(read)
         if found is None:
-            raise NotFound("the cursor names no item")
+            if key is not None:
+                raise NotFound("the cursor names no item")
+            return [], False
         return found
 
-    def _consistent(self, read: Callable[[_View], T], nothing: Callable[[], T]) -> T:
-        """``read`` under the collection's seqlock; ``nothing`` where there is no such collection."""
+    def _consistent(self, read: Callable[[_View, int], T]) -> T | None:
+        """``read`` under the collection's seqlock; None where there is no such collection."""
         words = self._words
         long_attempts = 0
         for _ in range(ATTEMPTS):
             view = self._current()
             if not view.anchor:
-                return nothing()
+                return None
             sequence = words[view.anchor + SEQUENCE]
             if not sequence & 1:
                 try:
-                    found = read(view._replace(sequence=sequence))
+                    found = read(view, sequence)
                 except _Overtaken:
                     long_attempts += 1
                 except (IndexError, _Torn, CorruptSegment) as error:
@@ -282,33 +295,61 @@ class CollectionReader:
 
     # --- steps of a read, each of them only as true as the checks around the whole ---------------------------------
 
-    def _walk(self, view: _View, filters: Sequence[bytes], cursor: int = 0, way: int = OLDER) -> Iterator[int]:
-        """Records that are on the lists of all filters, from the newest, or on from ``cursor`` in direction ``way``."""
+    def _walk(
+        self,
+        view: _View,
+        sequence: int,
+        filters: Sequence[bytes],
+        cursor: int = 0,
+        way: int = OLDER,
+        most: int = sys.maxsize,
+    ) -> Iterator[list[int]]:
+        """Up to ``most`` records that are on the lists of all filters, some at a time.
+
+        From the newest, or on from ``cursor`` in direction ``way``.
+        """
+        words, limit, token = self._words, view.limit, view.token
+        lead, rest = self._lists(view, filters) if filters else (view.anchor, None)
+        if not lead:
+            return
+        bound = left = min(words[lead + COUNT], limit // MIN_BLOCK)
+        link = self._next_to(cursor, lead, way, view, sequence) if cursor else words[lead + NEWEST]
+        while link and most:
+            if not left:
+                raise _Torn(f"the list of {bound} records does not end")
+            # Bounded by a range, and without a call: a generator of single records took twice as long for each.
+            steps = min(left, most, LOOK_EVERY)
+            left -= steps
+            records = []
+            for _ in range(steps):
+                record = base = link
+                if link > ADDRESS_MASK:  # not the collection's own list, which is each record's first
+                    record &= ADDRESS_MASK
+                    base = record - LINK_WORDS * (link >> TAG_SHIFT)
+                if base < ARENA or record >= limit:
+                    raise _Torn(f"a posting list goes astray at word {record}")
+                if words[base + ANCHOR] != lead or words[record + TOKEN] != token:
+                    raise _Torn(f"the record at word {record} is not on the list that led to it")
+                if not rest or rest <= {words[other + ANCHOR] for other in self._bases(record)}:
+                    records.append(record)
+                link = words[base + way]
+                if not link:
+                    break
+            most -= len(records)
+            yield records
+            if bound - left >= LOOK_EVERY:
+                self._see_whether_overtaken(view, sequence)
+
+    def _lists(self, view: _View, filters: Sequence[bytes]) -> tuple[int, set[int]]:
+        """The anchor of the shortest of these lists, and those of the others; 0 where one of them does not exist."""
+        words = self._words
         anchors = [self._find(view, view.token | 1, key) for key in filters]
         if not all(anchors):
-            return
-        words = self._words
-        anchors.sort(key=lambda anchor: words[anchor + COUNT])
-        lead = anchors[0] if anchors else view.anchor
-        rest = set(anchors[1:])
-        bound = min(words[lead + COUNT], view.limit // MIN_BLOCK)
-        link = self._next_to(cursor, lead, way, view) if cursor else words[lead + NEWEST]
-        steps = 0
-        while link:
-            steps += 1
-            if not steps % LOOK_EVERY:
-                self._see_whether_overtaken(view)
-            base = self._base_of(link, view)
-            record = link & ADDRESS_MASK
-            if steps > bound or words[base + ANCHOR] != lead or words[record + TOKEN] != view.token:
-                raise _Torn(f"the record at word {record} is not on the list that led to it")
-            if not rest or rest <= {words[base + ANCHOR] for base in self._bases(record)}:
-                yield record
-            link = words[base + way]
-        if steps >= LOOK_EVERY:
-            self._see_whether_overtaken(view)
+            return 0, set()
+        lead = anchors[0] if len(anchors) == 1 else min(anchors, key=lambda anchor: words[anchor + COUNT])
+        return lead, {*anchors} - {lead}
 
-    def _next_to(self, cursor: int, lead: int, way: int, view: _View) -> int:
+    def _next_to(self, cursor: int, lead: int, way: int, view: _View, sequence: int) -> int:
         """The link that follows ``cursor`` in a list that it may or may not be on."""
         words = self._words
         for base in self._bases(cursor):
@@ -319,17 +360,17 @@ class CollectionReader:
         steps = 0
         for steps in range(1, min(words[lead + COUNT], view.limit // MIN_BLOCK) + 1):
             if not steps % LOOK_EVERY:
-                self._see_whether_overtaken(view)
+                self._see_whether_overtaken(view, sequence)
             base = self._base_of(older, view)
             if rank(words, older & ADDRESS_MASK) < position:
                 break
             newer, older = older, words[base + OLDER]
         if steps >= LOOK_EVERY:
-            self._see_whether_overtaken(view)
+            self._see_whether_overtaken(view, sequence)
         return newer if way == NEWER else older
 
-    def _see_whether_overtaken(self, view: _View) -> None:
-        if self._words[view.anchor + SEQUENCE] != view.sequence:
+    def _see_whether_overtaken(self, view: _View, sequence: int) -> None:
+        if self._words[view.anchor + SEQUENCE] != sequence:
             raise _Overtaken
 
     def _base_of(self, link: int, view: _View) -> int:
@@ -352,6 +393,21 @@ class CollectionReader:
         if self._checked:
             self._payload(record, view)
         return self._words[record + VERSION]
+
+    def _payloads(self, records: list[int], view: _View) -> list[bytes]:
+        if self._checked:
+            return [self._payload(record, view) for record in records]
+        words, raw, end_of_memory = self._words, self._raw, view.limit * 8
+        payloads = []
+        for record in records:
+            shape = words[record + SHAPE]
+            length = shape >> 8 & 0xFFFF_FFFF
+            start = (record + KEY) * 8 + (shape >> 40)
+            end = start + length
+            if length >= PAYLOAD_BOUND >> 8 or end > end_of_memory:
+                raise _Torn(f"the record at word {record} claims {length:,} bytes")
+            payloads.append(raw[start:end])
+        return payloads
 
     def _payload(self, record: int, view: _View) -> bytes:
         shape = self._words[record + SHAPE]
