@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from papertiger_shm.engine import Clear, Delete, Memory, Operation, Put, Reader, Request, verify
-from papertiger_shm.engine.directory import FIRST_CAPACITY, needle_hash, needle_of
+from papertiger_shm.engine.directory import FIRST_CAPACITY
 from papertiger_shm.engine.layout import FIRST_TOKEN
+from papertiger_shm.engine.needle import needle_hash, needle_of
 
 from .machine import new_store, open_writer
 from .model import Model, check_collection

@@ -14,7 +14,7 @@ from sortedcontainers import SortedDict
 from ..errors import CorruptSegment, InvalidRequest
 from .arena import Arena
 from .commit import Commit
-from .directory import Directory, needle_at, needle_of
+from .directory import Directory
 from .layout import (
     ADDRESS_MASK,
     ANCHOR,
@@ -41,6 +41,7 @@ from .layout import (
     TOMBSTONE,
 )
 from .memory import Memory
+from .needle import needle_at, needle_of
 from .posting import Postings
 from .record import (
     anchor_address,

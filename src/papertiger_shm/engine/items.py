@@ -13,7 +13,7 @@ from ..errors import AlreadyExists, Conflict, InvalidItem, InvalidRequest, NotFo
 from .arena import Arena
 from .catalogue import Catalogue
 from .commit import Commit
-from .directory import Directory, needle_of
+from .directory import Directory
 from .layout import (
     ANCHOR,
     COUNT,
@@ -33,9 +33,11 @@ from .layout import (
     TAG_SHIFT,
     VERSION,
 )
+from .link import link_to, rank
 from .memory import Memory
+from .needle import needle_of
 from .operations import Delete, Put, Transform
-from .posting import Postings, link_to
+from .posting import Postings
 from .record import body_of_record, key_of, lists_of, payload_of, write_record
 
 

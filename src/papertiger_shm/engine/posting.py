@@ -1,9 +1,8 @@
 """Posting lists: the records of one collection in order, newest first.
 
 There is one list for the collection itself and one for each value of each declared index. The *anchor* at a list's
-head holds its newest and oldest link and the count; a *link* is a record's address with, in its top 16 bits, which
-of that record's lists is meant. The order is by ``created``, then by ordinal, both descending. Where an anchor is
-found, and when one is made or freed, is decided elsewhere.
+head holds its newest and oldest link and the count. Where an anchor is found, and when one is made or freed, is
+decided elsewhere; what a link says, and what the order is, in ``link``.
 """
 
 from __future__ import annotations
@@ -26,24 +25,10 @@ from .layout import (
     ORDINAL,
     TAG_SHIFT,
 )
+from .link import link_base, rank
 
 NEAR = 8
 """How many links are walked from the newest before a sorted index of the list is made."""
-
-
-def link_to(record: int, which: int) -> int:
-    """The link that means the record's list number ``which``."""
-    return which << TAG_SHIFT | record
-
-
-def link_base(link: int) -> int:
-    """The address that ``NEWER``, ``OLDER`` and ``ANCHOR`` of this link are counted from."""
-    return (link & ADDRESS_MASK) - LINK_WORDS * (link >> TAG_SHIFT)
-
-
-def rank(words: memoryview, record: int) -> int:
-    """What lists are ordered by; the newest has the highest."""
-    return words[record + CREATED] << 64 | words[record + ORDINAL]
 
 
 class Postings:

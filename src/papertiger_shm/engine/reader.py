@@ -19,7 +19,6 @@ from typing import NamedTuple, TypeVar
 from xxhash import xxh3_64_intdigest
 
 from ..errors import CorruptSegment, NotFound
-from .directory import NEEDLE, needle_of, probe
 from .layout import (
     ADDRESS_MASK,
     ANCHOR,
@@ -49,8 +48,9 @@ from .layout import (
     TOKEN,
     VERSION,
 )
+from .link import rank
 from .memory import Memory
-from .posting import rank
+from .needle import NEEDLE, needle_of, probe
 from .record import is_intact
 
 WEAKLY_ORDERED = platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 from xxhash import xxh3_64_intdigest
 
-from .directory import needle_of
 from .layout import (
     CHECKSUM,
     COLLECTION,
@@ -24,6 +23,7 @@ from .layout import (
     shape_of,
 )
 from .memory import Memory, Slices
+from .needle import needle_of
 
 _HEAD = struct.Struct("<5Q")  # shape, created, ordinal, version, token
 _ANCHOR_HEAD = struct.Struct("<6Q")  # checksum, shape, newest, oldest, count, token

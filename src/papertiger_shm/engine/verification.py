@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from ..errors import CorruptSegment
 from .arena import walk
-from .directory import needle_at, needle_hash, probe
 from .layout import (
     ADDRESS_MASK,
     ANCHOR,
@@ -63,8 +62,9 @@ from .layout import (
     TOMBSTONE,
     VERSION,
 )
+from .link import link_base, link_to, rank
 from .memory import Memory
-from .posting import link_base, link_to, rank
+from .needle import needle_at, needle_hash, probe
 from .record import anchor_address, checked_span, is_intact, kind_of, lists_of
 from .writer import check_header
 
