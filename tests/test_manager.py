@@ -36,7 +36,7 @@ from papertiger_shm.errors import (
     PaperTigerError,
     StoreFull,
 )
-from papertiger_shm.shm import admission, channel, failpoint, launch, rendezvous, wire
+from papertiger_shm.shm import admission, channel, failpoint, introduction, launch, rendezvous, wire
 from papertiger_shm.shm import manager as managers
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.client import ShmBackend, open_backend
@@ -122,8 +122,8 @@ def raw_client(name: str, client: bytes | None = None) -> socket.socket:
     link.settimeout(20)
     link.connect(place.socket)
     link.setblocking(True)
-    admission.set_patience(link, 20)
-    admission.prove_to_manager(link, place.key())
+    introduction.set_patience(link, 20)
+    introduction.prove_to_manager(link, place.key())
     if client is not None:
         link.sendall(wire.request_frame([0, wire.HELLO, wire.PROTOCOL, client]))
         receive(link)
@@ -935,7 +935,7 @@ def test_reads_and_timeouts_while_the_manager_is_stopped(manager: Manager) -> No
 def in_place_of_its_manager(backend: ShmBackend, talk: Callable[[socket.socket], None]) -> Iterator[None]:
     """Let the backend's next request go to ``talk``, in a thread, instead of its manager."""
     ours, theirs = (channel._Link(fileno=end.detach()) for end in socket.socketpair())
-    admission.set_patience(ours, backend.timeout)
+    introduction.set_patience(ours, backend.timeout)
     assert backend._channel._link is not None
     backend._channel._link.close()
     backend._channel._link = ours
@@ -1108,9 +1108,9 @@ def test_strangers_that_say_nonsense_are_dropped(manager: Manager, backend: ShmB
 def test_a_wrong_key_is_refused(manager: Manager, backend: ShmBackend) -> None:
     with socket.socket(socket.AF_UNIX) as link:
         link.connect(Place(manager.name).socket)
-        admission.set_patience(link, 20)
+        introduction.set_patience(link, 20)
         with pytest.raises(Exception, match=r"rejected|digest"):
-            admission.prove_to_manager(link, b"wrong key" * 4)
+            introduction.prove_to_manager(link, b"wrong key" * 4)
     backend.commit([put("a")])
 
 

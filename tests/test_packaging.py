@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from papertiger_shm import Events
+
 ROOT = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "papertiger-shm"
 
@@ -63,4 +65,35 @@ def test_importing_the_package_loads_nothing_that_talks_to_a_person_or_starts_pr
         "multiprocessing",
         "sortedcontainers",
         "asyncio",
+    }
+
+
+def test_connecting_and_reading_loads_nothing_that_only_managers_and_writers_need() -> None:
+    script = (
+        "import sys; from papertiger_shm import Events, connect; events = Events(connect(sys.argv[1]));"
+        "events.get('evt_1'), events.list(), 'x' in events, events.count(), events.find_by_type('x');"
+        "print(*sorted(sys.modules))"
+    )
+    with Events.start_link() as events:
+        events.insert({"id": "evt_1", "type": "x"})
+        command = [sys.executable, "-c", script, events.connection.url]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "papertiger_shm.engine.reader" in loaded
+    assert not loaded & {
+        "asyncio",
+        "click",
+        "dill",
+        "filelock",
+        "json",
+        "logging",
+        "multiprocess",
+        "multiprocessing",
+        "papertiger_shm.engine.writer",
+        "papertiger_shm.shm.launch",
+        "rich",
+        "sortedcontainers",
+        "subprocess",
+        "tempfile",
+        "urllib",
     }

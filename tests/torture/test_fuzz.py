@@ -38,7 +38,7 @@ from papertiger_shm.engine.layout import (
     TOMBSTONE,
 )
 from papertiger_shm.shm import wire
-from papertiger_shm.shm.admission import prove_to_manager, set_patience
+from papertiger_shm.shm.introduction import prove_to_manager, set_patience
 from papertiger_shm.shm.rendezvous import Place
 
 from .children import Child

@@ -1,24 +1,24 @@
 """Who may talk to the manager: connections are accepted here, and proven before the loop hears of them.
 
 Each newcomer answers the HMAC challenge of ``multiprocess.connection`` in a short-lived thread of its own, so that a
-half-open or slow one keeps nobody waiting. What is said after that never enters here.
+half-open or slow one keeps nobody waiting. The newcomer's half is in ``introduction``. What is said after that never
+enters here.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import struct
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
 from multiprocess.connection import Connection, answer_challenge, deliver_challenge
 
-__all__ = ["Admission", "prove_to_manager", "set_patience"]
+from .introduction import is_of_our_user, set_patience
+
+__all__ = ["Admission"]
 
 SECONDS = 3.0
 """How long a newcomer may take over the handshake, as a whole."""
@@ -108,35 +108,6 @@ class Admission:
             self._wake.send(b"!")
         else:
             newcomer.close()
-
-
-def prove_to_manager(connected: socket.socket, key: bytes) -> None:
-    """The client's side. Raises OSError, EOFError, or multiprocess's AuthenticationError for a wrong key."""
-    with Connection(os.dup(connected.fileno())) as talk:
-        answer_challenge(talk, key)
-        deliver_challenge(talk, key)
-
-
-def set_patience(connected: socket.socket, seconds: float) -> None:
-    """Let blocking calls give up after ``seconds``.
-
-    In the kernel and not with ``settimeout``, which costs a poll for every call.
-    """
-    micros = max(1, round(seconds * 1_000_000))
-    patience = struct.pack("@ll", micros // 1_000_000, micros % 1_000_000)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-
-
-def is_of_our_user(connected: socket.socket) -> bool:
-    """Whether the kernel says that the other end is a process of this user."""
-    if sys.platform != "linux":
-        return True  # the directory's mode and the key are what there is
-    size = struct.calcsize("3i")
-    credentials: tuple[Any, ...] = struct.unpack(
-        "3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    )
-    return bool(credentials[1] == os.geteuid())
 
 
 def _hang_up(newcomer: socket.socket) -> None:

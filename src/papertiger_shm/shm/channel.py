@@ -17,16 +17,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from multiprocess import AuthenticationError
-
 from ..codec import unpack
 from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavailable
 from . import wire
-from .admission import is_of_our_user, prove_to_manager, set_patience
-from .launch import launch
+from .introduction import is_of_our_user, prove_to_manager, set_patience
 from .patience import patience
 from .rendezvous import Place, is_running, unavailable
-from .size import parse_size
 
 __all__ = ["Channel"]
 
@@ -377,10 +373,7 @@ class Channel:
             link.connect(self._place.socket)
             if not is_of_our_user(link):
                 raise AccessDenied(f"{self._place.socket} is served by another user's process: it is not to be trusted")
-            try:
-                prove_to_manager(link, key)
-            except (AuthenticationError, AssertionError) as error:
-                raise wire.WireError(f"the handshake failed, {error}") from error
+            prove_to_manager(link, key)
             link.sendall(wire.request_frame([0, wire.HELLO, wire.PROTOCOL, self._client]))
             answer = self._receive(link, 0, deadline)
             if answer[1] == wire.ERROR:
@@ -408,6 +401,9 @@ class Channel:
             return False
         try:
             if not _listens(self._place):
+                from .launch import launch
+                from .size import parse_size
+
                 launch(self._place, kind="on-demand", max_size=parse_size(DEFAULT_SIZE) if card is None else card.size)
         except AlreadyExists:
             pass  # by someone who had an older lock file, or an owner

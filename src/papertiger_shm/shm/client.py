@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
 from ..engine import Closed, CollectionReader, Contended, Memory, Reader
 from ..errors import InvalidRequest, NotFound
-from . import lease as leases
 from . import segment as segments
 from . import wire
 from .channel import Channel
-from .lease import Lease
 from .rendezvous import Place
 from .segment import Segment
+
+if TYPE_CHECKING:
+    from .lease import Lease
 
 __all__ = ["open_backend"]
 
@@ -80,12 +81,16 @@ class ShmBackend:
 
     def lease(self) -> Lease:
         """A new lease of this process: proof for others that it lives. Raises ManagerUnavailable without a store."""
+        from .lease import Lease
+
         self._channel.ask(wire.PING)
         return Lease(self._place)
 
     def leased(self, id: str) -> bool:
         """Whether somebody holds the lease."""
-        return leases.is_held(self._place, id)
+        from .lease import is_held
+
+        return is_held(self._place, id)
 
     def stats(self) -> dict[str, Any]:
         """Figures of the store and its writer."""

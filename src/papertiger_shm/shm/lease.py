@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 
 from ..errors import InvalidRequest, ManagerUnavailable
 from .rendezvous import Place
@@ -24,7 +23,7 @@ class Lease:
     """Held from now until ``release()``, or the end of this process. A child made by fork does not hold it."""
 
     def __init__(self, place: Place) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = os.urandom(8).hex()
         lock = place.hold(_file(self.id), 0)
         if lock is None:
             raise ManagerUnavailable(f"the store {place.url} is just being removed: connect again")

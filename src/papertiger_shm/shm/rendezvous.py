@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
-import secrets
 import stat
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, fields
 
@@ -120,7 +117,7 @@ class Place:
         """Write a fresh secret; only for the holder of the lock."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._key)
-        secret = secrets.token_bytes(KEY_BYTES)
+        secret = os.urandom(KEY_BYTES)
         descriptor = os.open(self._key, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secret)
@@ -128,6 +125,8 @@ class Place:
 
     def card(self) -> Card | None:
         """What the last manager wrote about itself, or None. Raises AccessDenied."""
+        import json  # here and below: who finds a living manager needs neither this nor a temporary file
+
         try:
             with os.fdopen(self._open_own(self._card), "rb") as file:
                 said = json.loads(file.read(1 << 16))
@@ -139,6 +138,9 @@ class Place:
 
     def write_card(self, card: Card) -> None:
         """Replace the card in one step; only for the holder of the lock."""
+        import json
+        import tempfile
+
         descriptor, temporary = tempfile.mkstemp(prefix="card.", dir=self.directory)
         try:
             with os.fdopen(descriptor, "w") as file:
@@ -214,7 +216,7 @@ def valid_name(name: str) -> str:
 
 def fresh_name() -> str:
     """A name for a store that was given none."""
-    return "m-" + secrets.token_hex(6)
+    return "m-" + os.urandom(6).hex()
 
 
 def is_running(pid: int) -> bool:

@@ -12,15 +12,13 @@ import fcntl
 import hashlib
 import mmap
 import os
-import secrets
 import sys
-import threading
-from collections.abc import Iterator
-from multiprocessing import resource_tracker
-from multiprocessing.shared_memory import SharedMemory
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import AccessDenied, ManagerUnavailable, StoreFull
+
+if TYPE_CHECKING:
+    from multiprocessing.shared_memory import SharedMemory
 
 __all__ = [
     "Segment",
@@ -41,7 +39,6 @@ STEP = 4 << 20
 _LINUX = sys.platform == "linux"
 _FOLDER = "/dev/shm"
 _PREFIX = "ptshm_"
-_TRACKER = threading.RLock()
 
 
 class Segment:
@@ -93,22 +90,12 @@ class Segment:
             self._descriptor = -1
 
 
-class _Untracked(SharedMemory):
-    """A block whose life is nobody's business but ours.
-
-    The standard class unlinks the block, and tells the tracker, when mapping an *existing* one fails.
-    """
-
-    def unlink(self) -> None:
-        """Do nothing; ``segment.unlink`` does it on purpose."""
-
-
 def fresh_name(directory: str = "") -> str:
     """A name that no block has yet; with the slash that POSIX puts before it, well within macOS's 31 characters.
 
     It tells for which rendezvous directory the block was made, so that whoever cleans up there knows its own.
     """
-    return _PREFIX + _tag(directory) + secrets.token_hex(6)
+    return _PREFIX + _tag(directory) + os.urandom(6).hex()
 
 
 def create(name: str, size: int) -> Segment:
@@ -116,8 +103,10 @@ def create(name: str, size: int) -> Segment:
 
     Raises FileExistsError for a taken name, StoreFull where the system refuses a block of this size.
     """
+    from .untracked import open_untracked
+
     try:
-        block = _open_untracked(name, create=True, size=size)
+        block = open_untracked(name, create=True, size=size)
     except FileExistsError:
         raise
     except (OSError, OverflowError, ValueError) as error:
@@ -137,8 +126,7 @@ def attach_writable(name: str) -> Segment:
     The block is claimed for as long as it is open: see ``unlink_unclaimed``.
     """
     if not _LINUX:
-        block = _open_untracked(name)
-        return _kept_open(name, block)
+        return _kept_open(name)
     descriptor = _open_own(name, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -154,8 +142,7 @@ def attach(name: str) -> Segment:
     """Map an existing block for reading only, where the system can. Raises ManagerUnavailable, AccessDenied."""
     try:
         if not _LINUX:
-            block = _open_untracked(name)
-            return _kept_open(name, block)
+            return _kept_open(name)
         descriptor = _open_own(name, os.O_RDONLY)
     except FileNotFoundError:
         raise ManagerUnavailable(
@@ -231,8 +218,10 @@ def exists(name: str) -> bool:
     """Whether a block has this name."""
     if _LINUX:
         return os.path.lexists(f"{_FOLDER}/{name}")
+    from .untracked import open_untracked
+
     try:
-        _open_untracked(name).close()
+        open_untracked(name).close()
     except FileNotFoundError:
         return False
     return True
@@ -260,30 +249,9 @@ def _open_own(name: str, access: int) -> int:
     return descriptor
 
 
-def _kept_open(name: str, block: SharedMemory) -> Segment:
+def _kept_open(name: str, block: SharedMemory | None = None) -> Segment:
+    from .untracked import open_untracked
+
+    block = open_untracked(name) if block is None else block
     assert block.buf is not None
     return Segment(name, block.buf, -1, block)
-
-
-def _open_untracked(name: str, **options: Any) -> SharedMemory:
-    if sys.version_info >= (3, 13):
-        return _Untracked(name, track=False, **options)
-    with _tracker_kept_out("/" + name):
-        return _Untracked(name, **options)
-
-
-@contextlib.contextmanager
-def _tracker_kept_out(tracked_name: str) -> Iterator[None]:
-    """Keep this one name from the tracker; what other threads register meanwhile goes through."""
-    with _TRACKER:
-        original = resource_tracker.register
-
-        def register(name: str, rtype: str) -> None:
-            if name != tracked_name:
-                original(name, rtype)
-
-        resource_tracker.register = register  # type: ignore[assignment,unused-ignore]
-        try:
-            yield
-        finally:
-            resource_tracker.register = original  # type: ignore[assignment,unused-ignore]
