@@ -104,4 +104,6 @@ def unneeded(work: str, packages: tuple[str, ...], *arguments: str) -> list[str]
 
 def answered(script: str, *arguments: str) -> str:
     command = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ).stdout
+    # Compiled modules may be kept, as those of an installation are; else ours alone were compiled each time anew.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
