@@ -134,16 +134,17 @@ class CollectionReader:
     def get(self, key: bytes) -> bytes | None:
         """The payload of the item, or None.
 
-        Written out for an item that is there, within a few slots of its place: 0.5 us where ``_point`` takes 2.1.
-        Every doubt falls through to the plain way.
+        Written out for an item within a few slots of its place, and for one that is not there: 0.5 us where ``_point``
+        takes 2.1. Every doubt falls through to the plain way.
         """
-        words, raw, epoch, base, mask, limit, token_at, token, prefix = self._hot
+        words, raw, epoch, base, mask, limit, end_of_memory, token_at, token, prefix = self._hot
         needle = prefix + key
         hashed = xxh3_64_intdigest(needle)
         tag = hashed & TAG_MASK
         first = base + (hashed & mask)
-        record = words[first] ^ tag
-        if record >= limit:
+        slot = words[first]
+        record = slot ^ tag
+        if record >= limit and slot:
             for place in range(first + 1, first + DIRECTORY_GUARD):
                 slot = words[place]
                 record = slot ^ tag
@@ -154,10 +155,14 @@ class CollectionReader:
             end = start + len(needle)
             if raw[start:end] == needle:
                 rest = words[record + SHAPE] - (len(key) << 40)
-                if 0 <= rest < PAYLOAD_BOUND and end + (rest >> 8) <= limit << 3 and words[token_at] == token:
-                    payload = raw[end : end + (rest >> 8)]
-                    if words[H_EPOCH] == epoch:
-                        return payload
+                if 0 <= rest < PAYLOAD_BOUND:
+                    stop = end + (rest >> 8)
+                    if stop <= end_of_memory and words[token_at] == token:
+                        payload = raw[end:stop]
+                        if words[H_EPOCH] == epoch:
+                            return payload
+        elif not slot and words[token_at] == token and words[H_RESERVED] == limit and words[H_EPOCH] == epoch:
+            return None
         return self._point(key, self._payload)
 
     def version(self, key: bytes) -> int | None:
@@ -465,6 +470,7 @@ class CollectionReader:
             view.base,
             view.mask,
             limit,
+            limit * 8,
             view.token_at,
             view.token,
             view.prefix,
