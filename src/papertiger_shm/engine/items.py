@@ -33,7 +33,7 @@ from .layout import (
     TAG_SHIFT,
     VERSION,
 )
-from .link import link_to, rank
+from .link import link_to
 from .memory import Memory
 from .needle import needle_of
 from .operations import Delete, Put, Transform
