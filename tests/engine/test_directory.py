@@ -50,7 +50,9 @@ def test_keys_in_one_cluster_are_never_lost(batches: list[list[Operation]]) -> N
         model.learn(reader)
         collection = reader.collection(NAME)
         held = model.collections[NAME]
-        assert collection.get_many(KEYS) == [held[key].payload if key in held else None for key in KEYS]
+        expected = [held[key].payload if key in held else None for key in KEYS]
+        assert collection.get_many(KEYS) == expected
+        assert [collection.get(key) for key in KEYS] == expected
     verify(memory)
 
 

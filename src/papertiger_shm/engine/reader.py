@@ -141,8 +141,8 @@ class CollectionReader:
         needle = prefix + key
         hashed = xxh3_64_intdigest(needle)
         tag = hashed & TAG_MASK
-        first = base + (hashed & mask)
-        slot = words[first]
+        first = place = base + (hashed & mask)
+        slot = words[place]
         record = slot ^ tag
         if record >= limit and slot:
             for place in range(first + 1, first + DIRECTORY_GUARD):
@@ -161,7 +161,13 @@ class CollectionReader:
                         payload = raw[end:stop]
                         if words[H_EPOCH] == epoch:
                             return payload
-        elif not slot and words[token_at] == token and words[H_RESERVED] == limit and words[H_EPOCH] == epoch:
+        elif (
+            not slot
+            and place <= base + mask  # from the last slot a search goes on at the first, over the empty ones behind it
+            and words[token_at] == token
+            and words[H_RESERVED] == limit
+            and words[H_EPOCH] == epoch
+        ):
             return None
         return self._point(key, self._payload)
 
