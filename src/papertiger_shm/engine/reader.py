@@ -34,6 +34,7 @@ from .layout import (
     H_RESERVED,
     KEY,
     LINK_WORDS,
+    MAX_PAYLOAD,
     MIN_BLOCK,
     NEWER,
     NEWEST,
@@ -415,7 +416,7 @@ class CollectionReader:
             length = shape >> 8 & 0xFFFF_FFFF
             start = (record + KEY) * 8 + (shape >> 40)
             end = start + length
-            if length >= PAYLOAD_BOUND >> 8 or end > end_of_memory:
+            if length > MAX_PAYLOAD or end > end_of_memory:
                 raise _Torn(f"the record at word {record} claims {length:,} bytes")
             payloads.append(raw[start:end])
         return payloads
@@ -424,7 +425,7 @@ class CollectionReader:
         shape = self._words[record + SHAPE]
         length = shape >> 8 & 0xFFFF_FFFF
         start = (record + KEY) * 8 + (shape >> 40)
-        if length >= PAYLOAD_BOUND >> 8 or start + length > view.limit * 8:
+        if length > MAX_PAYLOAD or start + length > view.limit * 8:
             raise _Torn(f"the record at word {record} claims {length:,} bytes")
         payload = self._raw[start : start + length]
         if self._checked and not is_intact(self._words, self._raw, record):
