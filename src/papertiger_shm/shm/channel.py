@@ -146,6 +146,7 @@ class Channel:
                 except OSError:
                     self._hang_up()  # it is sent again when it is waited for
                 except BaseException:
+                    self._posted = None  # who was interrupted does not expect it to be sent again later
                     self._hang_up()
                     raise
             self._lock.release()
