@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -240,9 +241,11 @@ def test_connecting_to_what_is_not_said(connection: Connection) -> None:
         connect()
 
 
-def test_valkey_is_not_there_yet(connection: Connection) -> None:
-    with pytest.raises(InvalidRequest, match="Valkey"):
-        connect("valkey://localhost:6379")
+def test_a_server_needs_its_client(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "valkey", None)
+    with pytest.raises(InvalidRequest, match=r"pip install 'papertiger-shm\[valkey\]'") as caught:
+        connect("valkey://user:secret@localhost:6379")
+    assert "secret" not in str(caught.value)
 
 
 def test_using_a_closed_connection(manager: Manager, connection: Connection) -> None:

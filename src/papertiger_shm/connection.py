@@ -44,7 +44,7 @@ URL_VARIABLE: Final = "PAPERTIGER_URL"
 _MAX_VIEWS: Final = 4096
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SERVERS: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+_SERVERS: Final = frozenset({"valkey", "valkeys", "redis", "rediss", "unix"})
 
 
 # ---- URLs -------------------------------------------------------------------------------------------------------
@@ -53,17 +53,37 @@ _SERVERS: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
 def connect(url: str | None = None, *, start: bool = False, timeout: float = 5.0) -> Connection:
     """Connect to the store at ``url``, as ``"shm://ci"``; None means ``$PAPERTIGER_URL``.
 
-    ``start``: start a manager if none is there, exactly one however many ask. ``timeout``: seconds to wait for a
-    manager to answer, now and whenever one has to be waited for later.
+    ``"valkey://host:6379/0?name=ci"`` is the store ``ci`` on a Valkey or Redis server, which is there already;
+    ``redis``, ``rediss``, ``valkeys`` and ``unix`` are known too.
+
+    ``start``: start a manager if none is there, exactly one however many ask; a server is never started. ``timeout``:
+    seconds to wait for an answer, now and whenever one has to be waited for later.
 
     Raises ``ManagerUnavailable`` where none is there, ``AccessDenied`` where it is another user's, and
     ``InvalidRequest`` for a URL that cannot be used.
     """
-    name = _shm_name(_given_or_from_environment(url))
+    given = _given_or_from_environment(url)
     seconds = _timeout(timeout)
+    scheme, rest = _parts(given)
+    if scheme in _SERVERS:
+        return Connection(_backend_on_server(given, seconds))
+    name = _shm_name(given, scheme, rest)
     from papertiger_shm.shm.client import open_backend
 
     return Connection(open_backend(name, start=bool(start), timeout=seconds))
+
+
+def _backend_on_server(url: str, timeout: float) -> Backend:
+    try:
+        import valkey  # noqa: F401
+    except ImportError:
+        raise InvalidRequest(
+            f"connect: {_shown(url)} names a Valkey or Redis server, and its client is not installed: "
+            "pip install 'papertiger-shm[valkey]'"
+        ) from None
+    from papertiger_shm.valkey.client import open_backend
+
+    return open_backend(url, timeout=timeout)
 
 
 def _given_or_from_environment(url: str | None) -> str:
@@ -79,17 +99,15 @@ def _given_or_from_environment(url: str | None) -> str:
     return url
 
 
-def _shm_name(url: str) -> str:
+def _parts(url: str) -> tuple[str, str]:
     match = _SCHEME.fullmatch(url)
     if match is None:
         remedy = f"write 'shm://{url}'" if _NAME.fullmatch(url) else "write one such as 'shm://ci'"
         raise InvalidRequest(f"connect: {_shown(url)} is not a URL; {remedy}")
-    scheme, name = match[1].lower(), match[2]
-    if scheme in _SERVERS:
-        raise InvalidRequest(
-            f"connect: {_shown(url)} names a Valkey or Redis server, and this version has the shm:// backend only; "
-            "use a URL such as 'shm://ci', which needs no server"
-        )
+    return match[1].lower(), match[2]
+
+
+def _shm_name(url: str, scheme: str, name: str) -> str:
     if scheme != "shm":
         raise InvalidRequest(f"connect: {_shown(url)} has a scheme that no backend serves; use one such as 'shm://ci'")
     if not _NAME.fullmatch(name):

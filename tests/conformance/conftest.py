@@ -6,13 +6,15 @@ A backend is added by one entry in ``BACKENDS``. Nothing else in this directory 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 
-from papertiger_shm import Connection, Manager, Store
+from papertiger_shm import Connection, Manager, Store, connect
+from valkey_server import SERVERS_CAN_BE_HAD, server_for_tests
 
 Connect = Callable[[], Connection]
 
@@ -23,7 +25,15 @@ def shm() -> Iterator[Connect]:
         yield manager.connect
 
 
+@contextmanager
+def valkey() -> Iterator[Connect]:
+    with server_for_tests() as url:
+        yield lambda: connect(f"{url}?name=conformance-{os.getpid()}")
+
+
 BACKENDS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {"shm": shm}
+if SERVERS_CAN_BE_HAD:
+    BACKENDS["valkey"] = valkey
 """Each makes a store of its own and yields what gives a new connection to it."""
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..engine import Clear, ClearAcross, ClearBelow, Delete, Memory, Put, Reader, Request, Transform, Writer, verify
 from ..errors import InvalidRequest, PaperTigerError
+from ..increment import adding
 from . import wire
 from .admission import Admission
-from .increment import adding
 from .patience import patience
 from .wire import FrameReader, WireError, answer_frames, error_answer, message_of
 

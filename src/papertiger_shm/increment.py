@@ -1,7 +1,6 @@
 """Adding to one number inside an item, where the writes are serialised.
 
-The one place of this backend that looks into a payload. It makes a pure function for the engine; nothing is read
-or written here.
+The one place where a backend looks into a payload. It makes a pure function; nothing is read or written here.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..codec import MISSING, decode, encode, field_value, index_key
-from ..engine import Transformed
-from ..errors import InvalidItem, InvalidRequest
+from .codec import MISSING, decode, encode, field_value, index_key
+from .engine import Transformed
+from .errors import InvalidItem, InvalidRequest
 
 __all__ = ["adding"]
 

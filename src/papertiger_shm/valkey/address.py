@@ -1,0 +1,46 @@
+"""What a URL such as ``valkey://host:6379/0?name=ci`` says: where the server is, and which store on it is meant.
+
+No connection is made here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from ..errors import InvalidRequest
+
+__all__ = ["Address", "address_of"]
+
+_SCHEMES = {"redis": "valkey", "rediss": "valkeys"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """``server``: the URL for the client library, with password and all, so never shown. ``shown``: without it."""
+
+    server: str
+    name: str
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"<Address {self.shown}>"
+
+
+def address_of(url: str) -> Address:
+    """Taken apart. Raises InvalidRequest for a name that no store can have."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    name = dict(query).get("name", "default")
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"connect: the store's name {name!r} cannot be used; a name has 1 to 64 letters, digits, '.', '_' or '-', "
+            "and begins with a letter or digit, as in ?name=ci"
+        )
+    others = [(key, value) for key, value in query if key != "name"]
+    server = urlunsplit(parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme), query=urlencode(others)))
+    host = parts.netloc.rpartition("@")[2]
+    shown = f"{parts.scheme}://{host}{parts.path}?name={name}"
+    return Address(server, name, shown)

@@ -1,0 +1,534 @@
+"""The ``valkey://`` backend as a store uses it: reads in one command each, writes in one function call.
+
+What the functions do is said in ``library.lua``; what a URL means, in ``address``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import msgpack
+import valkey
+from valkey.exceptions import (
+    AuthenticationError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+
+from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
+from ..codec import MISSING, decode, field_value, index_key
+from ..errors import (
+    AccessDenied,
+    AlreadyExists,
+    Conflict,
+    CorruptSegment,
+    InvalidRequest,
+    ManagerUnavailable,
+    NotFound,
+    PaperTigerError,
+    StoreFull,
+)
+from ..increment import adding
+from .address import Address, address_of
+from .lease import ValkeyLease
+from .library import COMMIT, READ, RELIEVE
+
+__all__ = ["open_backend"]
+
+T = TypeVar("T")
+
+_CREATED_BIAS = 1 << 63
+_ALL = 1 << 53
+"""More than any collection holds, and a number that the server's functions can count to."""
+
+_AT_SERVER = object()
+"""Stands for a number that the server is still to say."""
+
+_Item = tuple[str, str, str]  # table, namespace, id
+
+
+def open_backend(url: str, *, timeout: float) -> ValkeyBackend:
+    """Connect to the store that the URL names. Raises ManagerUnavailable, AccessDenied, InvalidRequest."""
+    return ValkeyBackend(address_of(url), timeout)
+
+
+class ValkeyBackend:
+    """One connection to one store on a server; of the server's, as many as there are threads at work."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.url = address.shown
+        self.timeout = timeout
+        self.prefix = f"pt:{address.name}:".encode()
+        self._sessions: list[_Session] = []
+        try:
+            self.client: Any = valkey.Valkey.from_url(
+                address.server, socket_timeout=timeout or None, socket_connect_timeout=timeout or None
+            )
+            self.asked(self.client.ping)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"connect: {self.url} cannot be used: {error}") from None
+
+    def collection(self, table: str, namespace: str) -> ValkeyCollection:
+        """The view of one table in one namespace."""
+        return ValkeyCollection(self, table, namespace)
+
+    def keys_of(self, name: bytes) -> list[bytes]:
+        """The keys of one collection: items, order, index."""
+        tag = self.prefix + b"{" + name + b"}"
+        return [tag + b":items", tag + b":order", tag + b":index"]
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def commit(self, operations: Sequence[Operation]) -> list[Any]:
+        """One atomic request; a result for each operation."""
+        deadline = time.monotonic() + self.timeout
+        at_server = True
+        with self._session() as session:
+            while True:
+                request = _Request(self, operations, at_server=at_server)
+                try:
+                    return request.results_with(self._send(request, session, deadline))
+                except _Outdated as outdated:
+                    if time.monotonic() >= deadline:
+                        raise ManagerUnavailable(
+                            f"the numbers to be added to at {self.url} were changed by others again and again, for the "
+                            "whole timeout: try again, or connect with a longer timeout"
+                        ) from None
+                    at_server = at_server and not outdated.is_for_us
+                    time.sleep(0.0 if outdated.is_for_us else random.uniform(0, 0.002))
+
+    def post(self, operations: Sequence[Operation]) -> Callable[[], list[Any]]:
+        """As ``commit``; what went wrong is raised by what it gives."""
+        try:
+            results = self.commit(operations)
+        except PaperTigerError as problem:
+            error = problem
+
+            def fail() -> NoReturn:
+                raise error
+
+            return fail
+        return lambda: results
+
+    def _send(self, request: _Request, session: _Session, deadline: float) -> list[bytes]:
+        session.number += 1
+        names = [*request.names]
+        keys = [session.key, *(self.prefix + end for end in (b"state", b"by-table", b"by-namespace"))]
+        for name in names:
+            keys += self.keys_of(name)
+        arguments = [self.prefix, str(session.number), _packed(names), _packed(request.said)]
+        function = COMMIT if request.adds else RELIEVE
+        try:
+            answer: bytes = self.asked(lambda: function.call(self.client, keys, arguments), deadline)
+        except ResponseError as error:
+            request.refused(error)
+        return answer.split()
+
+    @contextmanager
+    def _session(self) -> Iterator[_Session]:
+        """One that no other thread uses: the server remembers the last request of each, to repeat none."""
+        try:
+            session = self._sessions.pop()
+        except IndexError:
+            session = _Session(self.prefix + b"session:" + os.urandom(8).hex().encode())
+        if session.pid != os.getpid():
+            session = _Session(self.prefix + b"session:" + os.urandom(8).hex().encode())
+        yield session
+        self._sessions.append(session)  # not after an error: who knows what the server made of it
+
+    def asked(self, ask: Callable[[], T], deadline: float | None = None) -> T:
+        """The answer, asked for again over a new connection where one was lost."""
+        if deadline is None:
+            deadline = time.monotonic() + self.timeout
+        pause = 0.002
+        while True:
+            try:
+                return ask()
+            except (AuthenticationError, NoPermissionError) as error:
+                raise AccessDenied(f"{self.url} refuses us: {error}; see the URL's user and password") from None
+            except valkey.TimeoutError:
+                raise ManagerUnavailable(
+                    f"the server of {self.url} did not answer in time: a write may or may not have been applied; see "
+                    "whether it is overloaded, or connect with a longer timeout"
+                ) from None
+            except valkey.ConnectionError as error:
+                if time.monotonic() >= deadline:
+                    raise ManagerUnavailable(
+                        f"no server answers for {self.url} ({type(error).__name__}): see that it runs, and that it "
+                        "can be reached from here"
+                    ) from None
+            except OutOfMemoryError as error:
+                raise StoreFull(
+                    f"the server of {self.url} has no memory for the write ({error}): raise its maxmemory, or clear "
+                    "namespaces"
+                ) from None
+            except MovedError:
+                raise InvalidRequest(
+                    f"the server of {self.url} is a node of a cluster, which cannot carry out a transaction over "
+                    "several tables: connect to a single server"
+                ) from None
+            except ReadOnlyError:
+                if time.monotonic() >= deadline:
+                    raise ManagerUnavailable(
+                        f"the server of {self.url} is a replica, which takes no writes: connect to its primary"
+                    ) from None
+            except ResponseError as error:
+                if "unknown command" not in str(error):
+                    raise
+                raise InvalidRequest(
+                    f"the server of {self.url} has no functions ({error}): use Valkey 7.2, Redis 7.0, or a newer one"
+                ) from None
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.5, 0.05)
+
+    # --- the rest ------------------------------------------------------------------------------------------------
+
+    def collections(self) -> list[tuple[str, str, int]]:
+        """(table, namespace, items) of every collection that holds any."""
+        found = []
+        names: list[bytes] = self.asked(lambda: self.client.zrange(self.prefix + b"by-table", 0, -1))
+        with self.client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hlen(self.keys_of(name)[0])
+            counts = self.asked(pipeline.execute)
+        for name, count in zip(names, counts, strict=True):
+            table, _, namespace = name.decode().partition("\0")
+            if count:
+                found.append((table, namespace, count))
+        return found
+
+    def lease(self) -> ValkeyLease:
+        """A new lease of this process."""
+        return ValkeyLease(self)
+
+    def leased(self, id: str) -> bool:
+        """Whether somebody holds the lease."""
+        if not isinstance(id, str):
+            raise InvalidRequest(f"leased: {id!r} is not the id of a lease; pass the id of one that lease() gave")
+        return bool(self.asked(lambda: self.client.exists(self.lease_key(id))))
+
+    def lease_key(self, id: str) -> bytes:
+        """The key of a lease."""
+        return self.prefix + b"lease:" + id.encode()
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of the store."""
+        collections = self.collections()
+        state = self.asked(lambda: self.client.hgetall(self.prefix + b"state"))
+        return {
+            "url": self.url,
+            "items": sum(count for _, _, count in collections),
+            "collections": len(collections),
+            "commits": int(state.get(b"commits", 0)),
+        }
+
+    def verify(self) -> dict[str, Any]:
+        """Compare the lists of every collection with its items. Figures; raises CorruptSegment."""
+        for table, namespace, _ in self.collections():
+            self._verify_collection(table, namespace)
+        return self.stats()
+
+    def _verify_collection(self, table: str, namespace: str) -> None:
+        items_key, order_key, index_key = self.keys_of(_name(table, namespace))
+        with self.client.pipeline(transaction=True) as pipeline:
+            pipeline.hgetall(items_key)
+            pipeline.zrange(order_key, 0, -1)
+            pipeline.zrange(index_key, 0, -1)
+            items, order, index = self.asked(pipeline.execute)
+        members = {id: value[12:28] + id for id, value in items.items()}
+        listed = {key + members[id] for id, value in items.items() for key in _index_keys(value)}
+        if {*members.values()} != {*order} or listed != {*index}:
+            raise CorruptSegment(
+                f"{table} in namespace {namespace!r} of {self.url} has {len(items)} items, and its lists say something "
+                "else: another program has written to the store's keys; dump what can be read, and clear the namespace"
+            )
+
+    def stop_manager(self) -> None:
+        """Remove the store, data and all; the server stays."""
+        for key in self.client.scan_iter(match=self.prefix + b"*", count=1000):
+            self.client.unlink(key)
+
+    def close(self) -> None:
+        """Close the connections; again does nothing."""
+        self.client.close()
+        self.client.connection_pool.disconnect()
+
+
+class ValkeyCollection:
+    """One table in one namespace."""
+
+    __slots__ = ("_backend", "_client", "_items", "_keys", "_namespace", "_table")
+
+    def __init__(self, backend: ValkeyBackend, table: str, namespace: str) -> None:
+        self._backend = backend
+        self._client = backend.client
+        self._table = table
+        self._namespace = namespace
+        self._keys = backend.keys_of(_name(table, namespace))
+        self._items = self._keys[0]
+
+    def get(self, id: str) -> bytes | None:
+        """The item's payload, or None."""
+        value = self._value(id)
+        return None if value is None else _payload(value)
+
+    def entry(self, id: str) -> tuple[int, bytes] | None:
+        """The item's version and payload, or None."""
+        value = self._value(id)
+        return None if value is None else (_version(value), _payload(value))
+
+    def version(self, id: str) -> int | None:
+        """The item's version, or None."""
+        value = self._value(id)
+        return None if value is None else _version(value)
+
+    def count(self) -> int:
+        """Number of items."""
+        count: int = self._backend.asked(lambda: self._client.hlen(self._items))
+        return count
+
+    def get_many(self, ids: Sequence[str]) -> list[bytes | None]:
+        """A payload or None for each id, all from one consistent view."""
+        if not ids:
+            return []
+        values = self._backend.asked(lambda: self._client.hmget(self._items, [id.encode() for id in ids]))
+        return [None if value is None else _payload(value) for value in values]
+
+    def page(
+        self, limit: int, after: str | None, before: str | None, filters: Sequence[bytes]
+    ) -> tuple[list[bytes], bool]:
+        """At most ``limit`` payloads, newest first, and whether there are more in that direction."""
+        cursor = after if after is not None else before
+        way = "newer" if before is not None else "older"
+        try:
+            more, *values = self._read(limit, way, cursor or "", filters)
+        except NotFound:
+            raise NotFound(
+                f"the cursor {cursor!r} names no item of {self._table} in namespace {self._namespace!r}: start from "
+                "the first page, or from an item that is there"
+            ) from None
+        return [_payload(value) for value in values], more == b"more"
+
+    def scan(self, filters: Sequence[bytes]) -> list[bytes]:
+        """All matching payloads, newest first, from one consistent view."""
+        return [_payload(value) for value in self._read(_ALL, "older", "", filters)[1:]]
+
+    def entries(self, filters: Sequence[bytes]) -> list[tuple[int, bytes]]:
+        """As ``scan``, each payload with its version."""
+        return [(_version(value), _payload(value)) for value in self._read(_ALL, "older", "", filters)[1:]]
+
+    def _value(self, id: str) -> bytes | None:
+        value: bytes | None = self._backend.asked(lambda: self._client.hget(self._items, id.encode()))
+        return value
+
+    def _read(self, most: int, way: str, cursor: str, filters: Sequence[bytes]) -> list[bytes]:
+        arguments = [most, way, cursor.encode(), _packed([*filters])]
+        try:
+            answer: list[bytes] = self._backend.asked(lambda: READ.call(self._client, self._keys, arguments))
+        except ResponseError as error:
+            if "PTNOTFOUND" in str(error):
+                raise NotFound("the cursor names no item") from None
+            raise
+        return answer
+
+
+class _Session:
+    """Numbers the requests of one thread at a time."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.number = 0
+        self.pid = os.getpid()
+
+
+class _Outdated(Exception):
+    """What a number was added to has changed meanwhile, or, ``is_for_us``, cannot be added to by the server."""
+
+    def __init__(self, *, is_for_us: bool) -> None:
+        self.is_for_us = is_for_us
+
+
+class _Request:
+    """What the server is sent for some operations, and the results that they have if it is carried out."""
+
+    def __init__(self, backend: ValkeyBackend, operations: Sequence[Operation], *, at_server: bool) -> None:
+        self._backend = backend
+        self._operations = operations
+        # All or none: what the server adds to is not known here when a later operation has to be.
+        self._at_server = at_server and all(map(_is_plain, operations))
+        self.names: dict[bytes, int] = {}
+        self.said: list[list[Any]] = []
+        self.results: list[Any] = []
+        self._asked_by: list[int] = []  # the operation that each of ``said`` stands for
+        self._made: dict[_Item, bytes | None] = {}
+        self._cleared: list[Clear | ClearNamespace] = []
+        for number, operation in enumerate(operations):
+            self.results.append(_SAY[type(operation)](self, operation))
+            self._asked_by += [number] * (len(self.said) - len(self._asked_by))
+
+    @property
+    def adds(self) -> bool:
+        """Whether any of it needs room."""
+        return any(said[0] in ("put", "increment") for said in self.said)
+
+    def results_with(self, sums: list[bytes]) -> list[Any]:
+        """The results, with the numbers that the server came to."""
+        waiting = iter(sums)
+        return [_number(next(waiting)) if result is _AT_SERVER else result for result in self.results]
+
+    def refused(self, error: ResponseError) -> NoReturn:
+        """Raise what the server's refusal means."""
+        words = str(error).split()
+        code = words[0] if words else ""
+        if code in ("PTRETRY", "PTCLIENT"):
+            raise _Outdated(is_for_us=code == "PTCLIENT") from None
+        if code not in ("PTALREADYEXISTS", "PTCONFLICT", "PTNOTFOUND"):
+            raise error
+        put = self._operations[self._asked_by[int(words[words.index("at") + 1])]]
+        if isinstance(put, Increment):
+            raise _nothing_to_add_to(put) from None
+        assert isinstance(put, Put)
+        what = f"item {put.id!r} of {put.table} in namespace {put.namespace!r}"
+        if code == "PTALREADYEXISTS":
+            raise AlreadyExists(f"there already is an {what}: use insert to replace it, or another id") from None
+        version = int(words[1])
+        now = f"it is at version {version}" if version else "the item is gone"
+        raise Conflict(
+            f"version {put.expect} of {what} was to be replaced, and {now}: read it again and decide anew"
+        ) from None
+
+    def _at(self, table: str, namespace: str) -> int:
+        return self.names.setdefault(_name(table, namespace), len(self.names) + 1)
+
+    def put(self, put: Put) -> None:
+        self._made[put.table, put.namespace, put.id] = put.payload
+        created = (put.created + _CREATED_BIAS).to_bytes(8, "big")
+        expect = -1 if put.expect is None else put.expect
+        at = self._at(put.table, put.namespace)
+        postings = [*dict.fromkeys(put.postings)]
+        self.said.append(["put", at, put.id.encode(), created, postings, put.payload, expect])
+
+    def delete(self, delete: Delete) -> None:
+        self._made[delete] = None
+        self.said.append(["delete", self._at(delete.table, delete.namespace), delete.id.encode()])
+
+    def clear(self, clear: Clear) -> None:
+        self._forget(clear)
+        table, namespace = clear.table.encode(), clear.namespace
+        if namespace is None:
+            self.said.append(["clear_table", [], [table + b"\0"]])
+        else:
+            exact = _name(clear.table, namespace)
+            self.said.append(["clear_table", [exact], [exact + b"/"]])
+
+    def clear_namespace(self, clear: ClearNamespace) -> None:
+        self._forget(clear)
+        namespace = clear.namespace.encode()
+        self.said.append(["clear_namespace", [], [namespace + b"\0", namespace + b"/"]])
+
+    def _forget(self, clear: Clear | ClearNamespace) -> None:
+        self._cleared.append(clear)
+        for item in [*self._made]:
+            if _covers(clear, item):
+                self._made[item] = None
+
+    def increment(self, increment: Increment) -> Any:
+        table, namespace, id, field, by, indexes = increment
+        add = adding(field, by, indexes)
+        if self._at_server:
+            path = [step.encode() for step in field.split(".")]
+            kind = "i" if isinstance(by, int) else "f"
+            self.said.append(["increment", self._at(table, namespace), id.encode(), path, kind, repr(by)])
+            return _AT_SERVER
+        payload = self._payload_of((table, namespace, id))
+        if payload is None:
+            raise _nothing_to_add_to(increment)
+        after = add(payload)
+        item = decode(after.payload)
+        values = ((index, field_value(item, index)) for index in indexes)
+        postings = tuple(index_key(index, value) for index, value in values if value is not MISSING)
+        self.put(Put(table, namespace, id, item["created"], postings, after.payload, None))
+        return after.result
+
+    def _payload_of(self, item: _Item) -> bytes | None:
+        """What the item is at this point of the request; if it was there before, it must not change meanwhile."""
+        if item in self._made:
+            return self._made[item]
+        if any(_covers(clear, item) for clear in self._cleared):
+            return None
+        table, namespace, id = item
+        entry = self._backend.collection(table, namespace).entry(id)
+        if entry is None:
+            return None
+        self.said.append(["expect", self._at(table, namespace), id.encode(), entry[0]])
+        return entry[1]
+
+
+_SAY: dict[type, Callable[[_Request, Any], Any]] = {
+    Put: _Request.put,
+    Delete: _Request.delete,
+    Clear: _Request.clear,
+    ClearNamespace: _Request.clear_namespace,
+    Increment: _Request.increment,
+}
+
+
+def _is_plain(operation: Operation) -> bool:
+    """Whether the server can carry it out, where the item is as one would expect."""
+    if not isinstance(operation, Increment):
+        return True
+    by = operation.by
+    exact = abs(by) < _ALL if isinstance(by, int) else math.isfinite(by)
+    return exact and operation.field not in ("created", "id", *operation.indexes)
+
+
+def _number(text: bytes) -> int | float:
+    return int(text[1:]) if text.startswith(b"i") else float(text[1:])
+
+
+def _nothing_to_add_to(increment: Increment) -> NotFound:
+    return NotFound(
+        f"there is no item {increment.id!r} of {increment.table} in namespace {increment.namespace!r}: insert it first"
+    )
+
+
+def _covers(clear: Clear | ClearNamespace, item: _Item) -> bool:
+    table, namespace, _ = item
+    if isinstance(clear, Clear) and clear.table != table:
+        return False
+    return clear.namespace is None or f"{namespace}/".startswith(f"{clear.namespace}/")
+
+
+def _name(table: str, namespace: str) -> bytes:
+    return f"{table}\0{namespace}".encode()
+
+
+def _packed(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(value, use_bin_type=False)  # the functions know no other strings
+    return packed
+
+
+def _payload(value: bytes) -> bytes:
+    return value[int.from_bytes(value[:4], "big") :]
+
+
+def _version(value: bytes) -> int:
+    return int.from_bytes(value[4:12], "big")
+
+
+def _index_keys(value: bytes) -> Iterator[bytes]:
+    """The index keys in a value's head, each with its length before it."""
+    end, at = int.from_bytes(value[:4], "big"), 28
+    while at < end:
+        behind = at + 2 + int.from_bytes(value[at : at + 2], "big")
+        yield value[at:behind]
+        at = behind

