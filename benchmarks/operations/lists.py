@@ -10,14 +10,20 @@ from benchmarks.events import RARE, RARE_COUNT, STRIPE, shipped
 from benchmarks.measure import Contender, seconds_each
 from benchmarks.peers import PAGE, Peer
 from benchmarks.peers.everyone import OURS
+from benchmarks.peers.papertiger_on_valkey import PapertigerOnValkey
 from benchmarks.peers.private_dict import PrivateDict
 from benchmarks.peers.sqlite import SQLite
+from benchmarks.peers.valkey_server import Valkey
 from benchmarks.plan import Plan
 from benchmarks.results import Ratio, Result
 
 __all__ = ["READS", "find", "pages"]
 
-TO_LIST = (Ratio(OURS, PrivateDict.name, 1.25), Ratio(OURS, SQLite.name, 1.0))
+TO_LIST = (
+    Ratio(OURS, PrivateDict.name, 1.25),
+    Ratio(OURS, SQLite.name, 1.0),
+    Ratio(PapertigerOnValkey.name, Valkey.name, 1.3),
+)
 TO_FIND = (Ratio(OURS, PrivateDict.name, 1.25),)
 
 

@@ -12,6 +12,7 @@ from benchmarks.peers.disk_cache import DiskCache
 from benchmarks.peers.everyone import OURS
 from benchmarks.peers.lightning import Lightning
 from benchmarks.peers.manager_dict import ManagerDict
+from benchmarks.peers.papertiger_on_valkey import PapertigerOnValkey
 from benchmarks.peers.private_dict import PrivateDict
 from benchmarks.peers.sqlite import SQLite
 from benchmarks.peers.valkey_server import Valkey
@@ -27,6 +28,7 @@ TO_GET = (
     Ratio(OURS, Valkey.name, 1 / 15),
     Ratio(OURS, SQLite.name, 1 / 2),
     Ratio(OURS, DiskCache.name, 1 / 2),
+    Ratio(PapertigerOnValkey.name, Valkey.name, 1.3),
 )
 LIGHTNING_GET = f"{Lightning.name}, get of one that is there"
 TO_LOOK = (Ratio(OURS, LIGHTNING_GET, 0.8),)

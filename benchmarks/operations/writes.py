@@ -10,6 +10,7 @@ from benchmarks.measure import Contender, seconds_each
 from benchmarks.peers import Peer
 from benchmarks.peers.everyone import OURS
 from benchmarks.peers.lightning import Lightning
+from benchmarks.peers.papertiger_on_valkey import PapertigerOnValkey
 from benchmarks.peers.ping_pong import PingPong
 from benchmarks.peers.valkey_server import Valkey
 from benchmarks.placement import placed, placements
@@ -19,8 +20,9 @@ from benchmarks.results import Ratio, Result
 __all__ = ["change", "insert", "insert_many"]
 
 BARE = ", SET alone"
-TO_INSERT = (Ratio(OURS, PingPong.name, 1.5), Ratio(OURS, Valkey.name + BARE, 1.0))
-TO_INSERT_MANY = (Ratio(OURS, Lightning.name, 1.3),)
+BESIDE_VALKEY = Ratio(PapertigerOnValkey.name, Valkey.name, 1.3)
+TO_INSERT = (Ratio(OURS, PingPong.name, 1.5), Ratio(OURS, Valkey.name + BARE, 1.0), BESIDE_VALKEY)
+TO_INSERT_MANY = (Ratio(OURS, Lightning.name, 1.3), BESIDE_VALKEY)
 OUR_INSERT = f"{OURS}, insert"
 TO_CHANGE = (Ratio(OURS, OUR_INSERT, 1.2),)
 

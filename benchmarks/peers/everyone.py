@@ -8,6 +8,7 @@ from benchmarks.peers.json_file import JsonFile
 from benchmarks.peers.lightning import Lightning
 from benchmarks.peers.manager_dict import ManagerDict
 from benchmarks.peers.papertiger import Papertiger
+from benchmarks.peers.papertiger_on_valkey import PapertigerOnValkey
 from benchmarks.peers.ping_pong import PingPong
 from benchmarks.peers.private_dict import PrivateDict
 from benchmarks.peers.sqlite import SQLite
@@ -28,6 +29,7 @@ EVERYONE: dict[str, type[Peer]] = {
         SQLite,
         DiskCache,
         Valkey,
+        PapertigerOnValkey,
         ManagerDict,
         Ultra,
         JsonFile,

@@ -15,7 +15,7 @@ __all__ = ["Papertiger"]
 class Papertiger(Peer):
     name = "papertiger-shm"
     about = "one manager process, default settings but max_size, which is the most that may be used"
-    packages = ("papertiger-shm",)
+    packages: tuple[str, ...] = ("papertiger-shm",)
 
     def __init__(self, max_size: str = "12 GiB") -> None:
         self._max_size = max_size

@@ -318,11 +318,11 @@ local function commit(keys, args)
     if last and last:match('^%S+') == number then
         return last:sub(#number + 1)
     end
-    local time = redis.call('TIME')
+    local time, before = redis.call('TIME'), redis.call('HMGET', state, 'change', 'commits')
     local request = {
         prefix = args[1], by_table = keys[3], by_namespace = keys[4], collections = {}, by_name = {}, plan = {},
         results = '',
-        change = math.max(time[1] * 1000000 + time[2], tonumber(redis.call('HGET', state, 'change') or 0)),
+        change = math.max(time[1] * 1000000 + time[2], tonumber(before[1] or 0)),
     }
     for at, name in ipairs(cmsgpack.unpack(args[3])) do
         local first = 2 + 3 * at
@@ -345,8 +345,7 @@ local function commit(keys, args)
         register(request, collection)
     end
     if #request.plan > 0 then
-        redis.call('HSET', state, 'change', string.format('%.0f', request.change))
-        redis.call('HINCRBY', state, 'commits', 1)
+        redis.call('HSET', state, 'change', string.format('%.0f', request.change), 'commits', (before[2] or 0) + 1)
     end
     redis.call('SET', session, number .. request.results, 'EX', 600)
     return request.results
