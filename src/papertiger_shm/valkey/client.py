@@ -5,7 +5,6 @@ What the functions do is said in ``library.lua``; what a URL means, in ``address
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
-import msgpack
 import valkey
 from valkey.exceptions import (
     AuthenticationError,
@@ -24,12 +22,9 @@ from valkey.exceptions import (
     ResponseError,
 )
 
-from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
-from ..codec import MISSING, decode, field_value, index_key
+from ..backend import Operation
 from ..errors import (
     AccessDenied,
-    AlreadyExists,
-    Conflict,
     CorruptSegment,
     InvalidRequest,
     ManagerUnavailable,
@@ -37,23 +32,17 @@ from ..errors import (
     PaperTigerError,
     StoreFull,
 )
-from ..increment import adding
 from .address import Address, address_of
 from .lease import ValkeyLease
 from .library import COMMIT, READ, RELIEVE
+from .request import Outdated, Request, name_of, packed
 
 __all__ = ["open_backend"]
 
 T = TypeVar("T")
 
-_CREATED_BIAS = 1 << 63
 _ALL = 1 << 53
 """More than any collection holds, and a number that the server's functions can count to."""
-
-_AT_SERVER = object()
-"""Stands for a number that the server is still to say."""
-
-_Item = tuple[str, str, str]  # table, namespace, id
 
 
 def open_backend(url: str, *, timeout: float) -> ValkeyBackend:
@@ -94,10 +83,10 @@ class ValkeyBackend:
         at_server = True
         with self._session() as session:
             while True:
-                request = _Request(self, operations, at_server=at_server)
+                request = Request(operations, self._entry, at_server=at_server)
                 try:
                     return request.results_with(self._send(request, session, deadline))
-                except _Outdated as outdated:
+                except Outdated as outdated:
                     if time.monotonic() >= deadline:
                         raise ManagerUnavailable(
                             f"the numbers to be added to at {self.url} were changed by others again and again, for the "
@@ -119,19 +108,22 @@ class ValkeyBackend:
             return fail
         return lambda: results
 
-    def _send(self, request: _Request, session: _Session, deadline: float) -> list[bytes]:
+    def _send(self, request: Request, session: _Session, deadline: float) -> list[bytes]:
         session.number += 1
         names = [*request.names]
         keys = [session.key, *(self.prefix + end for end in (b"state", b"by-table", b"by-namespace"))]
         for name in names:
             keys += self.keys_of(name)
-        arguments = [self.prefix, str(session.number), _packed(names), _packed(request.said)]
+        arguments = [self.prefix, str(session.number), packed(names), packed(request.said)]
         function = COMMIT if request.adds else RELIEVE
         try:
             answer: bytes = self.asked(lambda: function.call(self.client, keys, arguments), deadline)
         except ResponseError as error:
             request.refused(error)
         return answer.split()
+
+    def _entry(self, table: str, namespace: str, id: str) -> tuple[int, bytes] | None:
+        return self.collection(table, namespace).entry(id)
 
     @contextmanager
     def _session(self) -> Iterator[_Session]:
@@ -238,7 +230,7 @@ class ValkeyBackend:
         return self.stats()
 
     def _verify_collection(self, table: str, namespace: str) -> None:
-        items_key, order_key, index_key = self.keys_of(_name(table, namespace))
+        items_key, order_key, index_key = self.keys_of(name_of(table, namespace))
         with self.client.pipeline(transaction=True) as pipeline:
             pipeline.hgetall(items_key)
             pipeline.zrange(order_key, 0, -1)
@@ -273,7 +265,7 @@ class ValkeyCollection:
         self._client = backend.client
         self._table = table
         self._namespace = namespace
-        self._keys = backend.keys_of(_name(table, namespace))
+        self._keys = backend.keys_of(name_of(table, namespace))
         self._items = self._keys[0]
 
     def get(self, id: str) -> bytes | None:
@@ -331,7 +323,7 @@ class ValkeyCollection:
         return value
 
     def _read(self, most: int, way: str, cursor: str, filters: Sequence[bytes]) -> list[bytes]:
-        arguments = [most, way, cursor.encode(), _packed([*filters])]
+        arguments = [most, way, cursor.encode(), packed([*filters])]
         try:
             answer: list[bytes] = self._backend.asked(lambda: READ.call(self._client, self._keys, arguments))
         except ResponseError as error:
@@ -348,173 +340,6 @@ class _Session:
         self.key = key
         self.number = 0
         self.pid = os.getpid()
-
-
-class _Outdated(Exception):
-    """What a number was added to has changed meanwhile, or, ``is_for_us``, cannot be added to by the server."""
-
-    def __init__(self, *, is_for_us: bool) -> None:
-        self.is_for_us = is_for_us
-
-
-class _Request:
-    """What the server is sent for some operations, and the results that they have if it is carried out."""
-
-    def __init__(self, backend: ValkeyBackend, operations: Sequence[Operation], *, at_server: bool) -> None:
-        self._backend = backend
-        self._operations = operations
-        # All or none: what the server adds to is not known here when a later operation has to be.
-        self._at_server = at_server and all(map(_is_plain, operations))
-        self.names: dict[bytes, int] = {}
-        self.said: list[list[Any]] = []
-        self.results: list[Any] = []
-        self._asked_by: list[int] = []  # the operation that each of ``said`` stands for
-        self._made: dict[_Item, bytes | None] = {}
-        self._cleared: list[Clear | ClearNamespace] = []
-        for number, operation in enumerate(operations):
-            self.results.append(_SAY[type(operation)](self, operation))
-            self._asked_by += [number] * (len(self.said) - len(self._asked_by))
-
-    @property
-    def adds(self) -> bool:
-        """Whether any of it needs room."""
-        return any(said[0] in ("put", "increment") for said in self.said)
-
-    def results_with(self, sums: list[bytes]) -> list[Any]:
-        """The results, with the numbers that the server came to."""
-        waiting = iter(sums)
-        return [_number(next(waiting)) if result is _AT_SERVER else result for result in self.results]
-
-    def refused(self, error: ResponseError) -> NoReturn:
-        """Raise what the server's refusal means."""
-        words = str(error).split()
-        code = words[0] if words else ""
-        if code in ("PTRETRY", "PTCLIENT"):
-            raise _Outdated(is_for_us=code == "PTCLIENT") from None
-        if code not in ("PTALREADYEXISTS", "PTCONFLICT", "PTNOTFOUND"):
-            raise error
-        put = self._operations[self._asked_by[int(words[words.index("at") + 1])]]
-        if isinstance(put, Increment):
-            raise _nothing_to_add_to(put) from None
-        assert isinstance(put, Put)
-        what = f"item {put.id!r} of {put.table} in namespace {put.namespace!r}"
-        if code == "PTALREADYEXISTS":
-            raise AlreadyExists(f"there already is an {what}: use insert to replace it, or another id") from None
-        version = int(words[1])
-        now = f"it is at version {version}" if version else "the item is gone"
-        raise Conflict(
-            f"version {put.expect} of {what} was to be replaced, and {now}: read it again and decide anew"
-        ) from None
-
-    def _at(self, table: str, namespace: str) -> int:
-        return self.names.setdefault(_name(table, namespace), len(self.names) + 1)
-
-    def put(self, put: Put) -> None:
-        self._made[put.table, put.namespace, put.id] = put.payload
-        created = (put.created + _CREATED_BIAS).to_bytes(8, "big")
-        expect = -1 if put.expect is None else put.expect
-        at = self._at(put.table, put.namespace)
-        postings = [*dict.fromkeys(put.postings)]
-        self.said.append(["put", at, put.id.encode(), created, postings, put.payload, expect])
-
-    def delete(self, delete: Delete) -> None:
-        self._made[delete] = None
-        self.said.append(["delete", self._at(delete.table, delete.namespace), delete.id.encode()])
-
-    def clear(self, clear: Clear) -> None:
-        self._forget(clear)
-        table, namespace = clear.table.encode(), clear.namespace
-        if namespace is None:
-            self.said.append(["clear_table", [], [table + b"\0"]])
-        else:
-            exact = _name(clear.table, namespace)
-            self.said.append(["clear_table", [exact], [exact + b"/"]])
-
-    def clear_namespace(self, clear: ClearNamespace) -> None:
-        self._forget(clear)
-        namespace = clear.namespace.encode()
-        self.said.append(["clear_namespace", [], [namespace + b"\0", namespace + b"/"]])
-
-    def _forget(self, clear: Clear | ClearNamespace) -> None:
-        self._cleared.append(clear)
-        for item in [*self._made]:
-            if _covers(clear, item):
-                self._made[item] = None
-
-    def increment(self, increment: Increment) -> Any:
-        table, namespace, id, field, by, indexes = increment
-        add = adding(field, by, indexes)
-        if self._at_server:
-            path = [step.encode() for step in field.split(".")]
-            kind = "i" if isinstance(by, int) else "f"
-            self.said.append(["increment", self._at(table, namespace), id.encode(), path, kind, repr(by)])
-            return _AT_SERVER
-        payload = self._payload_of((table, namespace, id))
-        if payload is None:
-            raise _nothing_to_add_to(increment)
-        after = add(payload)
-        item = decode(after.payload)
-        values = ((index, field_value(item, index)) for index in indexes)
-        postings = tuple(index_key(index, value) for index, value in values if value is not MISSING)
-        self.put(Put(table, namespace, id, item["created"], postings, after.payload, None))
-        return after.result
-
-    def _payload_of(self, item: _Item) -> bytes | None:
-        """What the item is at this point of the request; if it was there before, it must not change meanwhile."""
-        if item in self._made:
-            return self._made[item]
-        if any(_covers(clear, item) for clear in self._cleared):
-            return None
-        table, namespace, id = item
-        entry = self._backend.collection(table, namespace).entry(id)
-        if entry is None:
-            return None
-        self.said.append(["expect", self._at(table, namespace), id.encode(), entry[0]])
-        return entry[1]
-
-
-_SAY: dict[type, Callable[[_Request, Any], Any]] = {
-    Put: _Request.put,
-    Delete: _Request.delete,
-    Clear: _Request.clear,
-    ClearNamespace: _Request.clear_namespace,
-    Increment: _Request.increment,
-}
-
-
-def _is_plain(operation: Operation) -> bool:
-    """Whether the server can carry it out, where the item is as one would expect."""
-    if not isinstance(operation, Increment):
-        return True
-    by = operation.by
-    exact = abs(by) < _ALL if isinstance(by, int) else math.isfinite(by)
-    return exact and operation.field not in ("created", "id", *operation.indexes)
-
-
-def _number(text: bytes) -> int | float:
-    return int(text[1:]) if text.startswith(b"i") else float(text[1:])
-
-
-def _nothing_to_add_to(increment: Increment) -> NotFound:
-    return NotFound(
-        f"there is no item {increment.id!r} of {increment.table} in namespace {increment.namespace!r}: insert it first"
-    )
-
-
-def _covers(clear: Clear | ClearNamespace, item: _Item) -> bool:
-    table, namespace, _ = item
-    if isinstance(clear, Clear) and clear.table != table:
-        return False
-    return clear.namespace is None or f"{namespace}/".startswith(f"{clear.namespace}/")
-
-
-def _name(table: str, namespace: str) -> bytes:
-    return f"{table}\0{namespace}".encode()
-
-
-def _packed(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=False)  # the functions know no other strings
-    return packed
 
 
 def _payload(value: bytes) -> bytes:
