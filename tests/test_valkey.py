@@ -259,6 +259,24 @@ def test_urls_that_cannot_be_used(url: str, query: str) -> None:
         connect(f"{url}?{query}")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "valkey://u:hunter2@[::1/0",
+        "valkey://u:hunter2@host:port/0",
+        "valkey://u:/hunter2@localhost:1/0",
+        "valkey://u:hunter2@localhost:1/0?nonsense=hunter2",
+        "valkey://u:hunter2@localhost:1/0?socket_keepalive=hunter2",
+        "valkey://u:hunter2@localhost:1/0?max_connections=hunter2",
+        "redis://u:hunter2@localhost:1/x",
+    ],
+)
+def test_urls_that_cannot_be_used_are_not_told_with_their_secrets(url: str) -> None:
+    with pytest.raises((InvalidRequest, ManagerUnavailable)) as caught:
+        connect(url, timeout=0)
+    assert "hunter2" not in str(caught.value)
+
+
 class Notes(Store, table="notes", resource="note", indexes=("kind",)):
     pass
 

@@ -31,8 +31,16 @@ class Address:
 
 def address_of(url: str) -> Address:
     """Taken apart. Raises InvalidRequest for a name that no store can have."""
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
+    try:
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        _ = parts.port
+    except ValueError:
+        # Not what it says: that may be a part of the password.
+        raise InvalidRequest(
+            "connect: the host or the port in the server's URL cannot be understood; write it as in "
+            "valkey://user:password@host:6379/0, with %-codes for special characters"
+        ) from None
     name = dict(query).get("name", "default")
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
@@ -42,5 +50,6 @@ def address_of(url: str) -> Address:
     others = [(key, value) for key, value in query if key != "name"]
     server = urlunsplit(parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme), query=urlencode(others)))
     host = parts.netloc.rpartition("@")[2]
-    shown = f"{parts.scheme}://{host}{parts.path}?name={name}"
+    path = "" if "@" in parts.path else parts.path  # what is before it would be half a password
+    shown = f"{parts.scheme}://{host}{path}?name={name}"
     return Address(server, name, shown)

@@ -41,6 +41,9 @@ __all__ = ["open_backend"]
 
 T = TypeVar("T")
 
+LEAST_PATIENCE = 0.05
+"""Seconds that a single call may take even where the timeout is none: who is there may still answer."""
+
 _ALL = 1 << 53
 """More than any collection holds, and a number that the server's functions can count to."""
 
@@ -58,13 +61,19 @@ class ValkeyBackend:
         self.timeout = timeout
         self.prefix = f"pt:{address.name}:".encode()
         self._sessions: list[_Session] = []
+        patience = max(timeout, LEAST_PATIENCE)
         try:
             self.client: Any = valkey.Valkey.from_url(
-                address.server, socket_timeout=timeout or None, socket_connect_timeout=timeout or None
+                address.server, socket_timeout=patience, socket_connect_timeout=patience
             )
+        except ValueError:
+            raise InvalidRequest(
+                f"connect: an option in the URL of {self.url} has a value that cannot be used"
+            ) from None
+        try:
             self.asked(self.client.ping)
-        except (TypeError, ValueError) as error:
-            raise InvalidRequest(f"connect: {self.url} cannot be used: {error}") from None
+        except TypeError as error:
+            raise InvalidRequest(f"connect: an option in the URL of {self.url} is not known: {error}") from None
 
     def collection(self, table: str, namespace: str) -> ValkeyCollection:
         """The view of one table in one namespace."""
