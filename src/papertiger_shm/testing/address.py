@@ -31,6 +31,8 @@ class Address:
 
     url: str
     run_id: str
+    party: str
+    """What the names of this run's workers begin with, where other pytest runs may share the run's id; else empty."""
     own: bool
     """Whether the store is the run's own, to be started and removed with it."""
     in_worker: bool
@@ -45,19 +47,23 @@ class Address:
 
     def handed_over(self) -> dict[str, str]:
         """For a worker, as plain text."""
-        return {_URL: self.url, _RUN: self.run_id, "papertiger_own": "1" if self.own else ""}
+        own = "1" if self.own else ""
+        return {_URL: self.url, _RUN: self.run_id, "papertiger_party": self.party, "papertiger_own": own}
 
 
 def address_of(config: pytest.Config) -> Address:
     """The address for this process."""
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None and _URL in given:
-        return Address(given[_URL], given[_RUN], bool(given["papertiger_own"]), in_worker=True, controlled=True)
+        own = bool(given["papertiger_own"])
+        return Address(given[_URL], given[_RUN], given["papertiger_party"], own, in_worker=True, controlled=True)
     asked = config.getoption(_URL) or _url_from_environment()
+    fresh: str = secrets.token_hex(6) if given is None else given["testrunuid"][:12]
     run_id = config.getoption(_RUN)
-    if run_id is None:
-        run_id = given["testrunuid"][:12] if given is not None else secrets.token_hex(6)
-    return Address(asked or store_url(run_id), run_id, asked is None, in_worker=given is not None, controlled=False)
+    party = "" if run_id is None or asked is None else f"{fresh[:6]}."
+    run_id = fresh if run_id is None else run_id
+    url = asked or store_url(run_id)
+    return Address(url, run_id, party, asked is None, in_worker=given is not None, controlled=False)
 
 
 def _url_from_environment() -> str | None:

@@ -13,7 +13,7 @@ from papertiger_shm.testing.address import Address
 from papertiger_shm.testing.orphans import dispose
 from papertiger_shm.testing.ownership import Ownership, SharedFixtures
 from papertiger_shm.testing.participant import Participant
-from papertiger_shm.testing.roster import GONE, Members, run_namespace
+from papertiger_shm.testing.roster import GONE, Members, Roster, run_namespace
 
 __all__ = ["Conclusion", "conclude", "nothing"]
 
@@ -55,22 +55,29 @@ def conclude(address: Address, *, keep: bool) -> Conclusion | None:
     with connection:
         namespace = run_namespace(address.run_id)
         conclusion = _gathered(connection, namespace, address)
-        if any(record["state"] != "gone" for record in SharedFixtures(connection, namespace)):
-            conclusion.problems += _disposed(connection, address)
-        died = [member["namespace"] for member in Members(connection, namespace) if member["namespace"] is not None]
+        ours = [member for member in Members(connection, namespace) if member["id"].startswith(address.party)]
+        died = [member["namespace"] for member in ours if member["namespace"] is not None]
         if keep:
             conclusion.kept += died
-        if address.own and not conclusion.kept:
-            connection.stop_manager()
-        elif not address.own:
+        left = {*died} - {*conclusion.kept}
+        if not Roster(connection, namespace, address.party).others():
+            # Else it is for those who share the run to do, when they have ended theirs.
+            if any(record["state"] != "gone" for record in SharedFixtures(connection, namespace)):
+                conclusion.problems += _disposed(connection, address)
+            if address.own and not conclusion.kept:
+                connection.stop_manager()
+                return conclusion
+            if not address.own:
+                left.add(namespace)
+        if not address.own:
             with connection.transaction():
-                for left in (namespace, *({*died} - {*conclusion.kept})):
-                    connection.clear_namespace(left)
+                for each in left:
+                    connection.clear_namespace(each)
     return conclusion
 
 
 def _disposed(connection: Connection, address: Address) -> list[str]:
-    participant = Participant(connection, address.run_id, CONTROLLER, controlled=False)
+    participant = Participant(connection, address.run_id, address.party + CONTROLLER, controlled=False)
     said: list[str | None] = []
     Ownership(participant, lambda record, stored: said.append(dispose(record, stored))).bury_all()
     participant.leave()

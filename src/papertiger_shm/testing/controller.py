@@ -43,7 +43,7 @@ class Controller:
         self._silent.add(node.gateway.id)
         if self._roster is not None:
             with self._noting_problems():
-                self._roster.expect(node.gateway.id)
+                self._roster.expect(self.address.party + node.gateway.id)
 
     def worker_ended(self, node: Any, error: object | None) -> None:
         """Take note of what it used, or of its death."""
@@ -55,7 +55,7 @@ class Controller:
             with self._noting_problems():
                 self._look_for_the_store()
                 if self._roster is not None:
-                    self._roster.settle(node.gateway.id, replaced=self._will_be_replaced())
+                    self._roster.settle(self.address.party + node.gateway.id, replaced=self._will_be_replaced())
 
     def _look_for_the_store(self) -> None:
         """From the first death on there is a connection, which also keeps the store when all workers die at once."""
@@ -67,7 +67,7 @@ class Controller:
                 self._connection = connect(self.address.url)
             except ManagerUnavailable:
                 return
-            self._roster = Roster(self._connection, run_namespace(self.address.run_id))
+            self._roster = Roster(self._connection, run_namespace(self.address.run_id), self.address.party)
 
     def _will_be_replaced(self) -> bool:
         """As pytest-xdist decides it, right after it has told us of the death."""

@@ -68,7 +68,8 @@ def worker_of(config: pytest.Config) -> Worker:
         given: dict[str, Any] | None = getattr(config, "workerinput", None)
         controller = config.stash.get(_controller, None)
         address = address_of(config) if controller is None else controller.address
-        worker = config.stash[_worker] = Worker(config, address, given["workerid"] if given is not None else "main")
+        name = given["workerid"] if given is not None else "main"
+        worker = config.stash[_worker] = Worker(config, address, address.party + name)
     return worker
 
 

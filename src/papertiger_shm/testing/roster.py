@@ -46,9 +46,11 @@ class Members(Store, table="papertiger_members", resource="member"):
 class Roster:
     """The workers of one run, as anybody reads them who is connected to its store."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Connection, namespace: str, party: str = "") -> None:
+        """``party``: what the names of those begin with whom a controller speaks for."""
         self.members = Members(connection, namespace)
         self._connection = connection
+        self._party = party
         self._deaths: dict[str, float] = {}
 
     def may_run_tests(self, *, besides: str = "") -> list[str]:
@@ -74,7 +76,7 @@ class Roster:
         """A worker is being started; one that was foreseen, if any, is this one."""
         with self._connection.transaction():
             for member in self.members:
-                if member["state"] == EXPECTED and member["replaces"] is not None:
+                if member["state"] == EXPECTED and member["replaces"] is not None and self._is_ours(member):
                     self.members.delete(member["id"])
                     break
             self.members.insert(expected(worker, replaces=None))
@@ -92,8 +94,20 @@ class Roster:
         """No worker will be started any more."""
         with self._connection.transaction():
             for member in self.members:
-                if member["state"] != GONE and not self._lives(member):
+                if member["state"] != GONE and self._is_ours(member) and not self._lives(member):
                     self.members.update({**member, "state": DEAD})
+
+    def others(self) -> list[str]:
+        """The workers of other parties that have not left, as far as anybody knows."""
+        return [
+            member["id"]
+            for member in self.members
+            if not self._is_ours(member) and (self._lives(member) or self.may_run(member))
+        ]
+
+    def _is_ours(self, member: dict[str, Any]) -> bool:
+        name: str = member["replaces"] or member["id"]
+        return name.startswith(self._party)
 
     def _lives(self, member: dict[str, Any]) -> bool:
         return member["lease"] is not None and self._connection.leased(member["lease"])
