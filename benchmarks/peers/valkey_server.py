@@ -37,7 +37,7 @@ class Valkey(Peer):
 
         self._directory = tempfile.mkdtemp(prefix="bench-valkey-")
         self._socket = str(Path(self._directory, "socket"))
-        self._server: Any = ValkeyServer(unix_socket_path=self._socket, config={"save": "", "appendonly": "no"})
+        self._server: Any = ValkeyServer(port=0, unix_socket_path=self._socket, config={"save": "", "appendonly": "no"})
         self._server.start()
         self._open(self._socket)
         info: dict[str, Any] = self._client.info("server")
