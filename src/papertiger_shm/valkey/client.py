@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 import valkey
@@ -137,11 +137,10 @@ class ValkeyBackend:
     @contextmanager
     def _session(self) -> Iterator[_Session]:
         """One that no other thread uses: the server remembers the last request of each, to repeat none."""
-        try:
+        session = None
+        with suppress(IndexError):
             session = self._sessions.pop()
-        except IndexError:
-            session = _Session(self.prefix + b"session:" + os.urandom(8).hex().encode())
-        if session.pid != os.getpid():
+        if session is None or session.pid != os.getpid():
             session = _Session(self.prefix + b"session:" + os.urandom(8).hex().encode())
         yield session
         self._sessions.append(session)  # not after an error: who knows what the server made of it
