@@ -25,8 +25,3 @@ def test_code_block(block: str, tmp_path: Path) -> None:
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     commands = re.findall(r"^\$ (.*)$", README, re.MULTILINE)
     assert commands[-1] in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target

@@ -58,13 +58,3 @@ def test_fixtures_and_markers_are_those_of_the_plugin(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `@pytest\.mark\.(\w+)", page, re.MULTILINE)) == markers
     assert set(re.findall(r"^\| `(\w+)` \| (?:function|session) \|", page, re.MULTILINE)) == fixtures
-
-
-def test_links_lead_somewhere() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    headings = {
-        "#" + re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-")
-        for heading in re.findall(r"^##+ (.*)$", page, re.MULTILINE)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", page):
-        assert target in headings or (PAGE.parent / target).exists(), target

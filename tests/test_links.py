@@ -1,0 +1,42 @@
+"""Every link in the README and docs/ that stays in the project leads to a file, and to a heading where it names one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    assert [link for link in links if not is_elsewhere(link) and not leads_somewhere(page, link)] == []
+
+
+@pytest.mark.parametrize("link", ["gone.md", "#gone", "distributed.md#gone", "gone.md#what-is-not"])
+def test_a_dead_link_is_seen(link: str) -> None:
+    assert not leads_somewhere(ROOT / "docs" / "distributed.md", link)
+
+
+def is_elsewhere(link: str) -> bool:
+    return link.startswith(("https://", "http://", "mailto:"))
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    file, _, heading = link.partition("#")
+    target = page.parent / file if file else page
+    return target.exists() and (not heading or heading in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """The ends of addresses that lead to the page's headings, made as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
