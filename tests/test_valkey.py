@@ -325,7 +325,7 @@ def test_verify_finds_what_another_program_has_done(url: str, which: str) -> Non
         Events(connection).insert_many([{"id": f"e{number}", "type": "charge.captured"} for number in range(10)])
         assert connection.verify()["items"] == 10
         client = valkey.Valkey.from_url(url)
-        [key] = client.keys(f"pt:verify-{which}:*:{which}")
+        [key] = client.keys(f"pt:{{verify-{which}}}:{which}:*")
         client.zpopmin(key)
         client.close()
         with pytest.raises(CorruptSegment, match="10 items"):

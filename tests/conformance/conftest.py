@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from papertiger_shm import Connection, Manager, Store, connect
+from valkey_cluster import IS_WANTED, three_nodes
 from valkey_server import SERVERS_CAN_BE_HAD, server_for_tests
 
 Connect = Callable[[], Connection]
@@ -31,9 +32,17 @@ def valkey() -> Iterator[Connect]:
         yield lambda: connect(f"{url}?name=conformance-{os.getpid()}")
 
 
+@contextmanager
+def cluster() -> Iterator[Connect]:
+    with three_nodes() as nodes:
+        yield lambda: connect(f"{nodes.url}&name=conformance-{os.getpid()}")
+
+
 BACKENDS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {"shm": shm}
 if SERVERS_CAN_BE_HAD:
     BACKENDS["valkey"] = valkey
+if IS_WANTED:
+    BACKENDS["cluster"] = cluster
 """Each makes a store of its own and yields what gives a new connection to it."""
 
 

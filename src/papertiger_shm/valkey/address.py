@@ -19,11 +19,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Address:
-    """``server``: the URL for the client library, with password and all, so never shown. ``shown``: without it."""
+    """``server``: the URL for the client library, with password and all, so never shown. ``shown``: without it.
+
+    ``cluster``: the server is one node of many, any of which may have the store.
+    """
 
     server: str
     name: str
     shown: str
+    cluster: bool
 
     def __repr__(self) -> str:
         return f"<Address {self.shown}>"
@@ -47,9 +51,14 @@ def address_of(url: str) -> Address:
             f"connect: the store's name {name!r} cannot be used; a name has 1 to 64 letters, digits, '.', '_' or '-', "
             "and begins with a letter or digit, as in ?name=ci"
         )
-    others = [(key, value) for key, value in query if key != "name"]
+    cluster = dict(query).get("cluster", "false")
+    if cluster not in ("true", "false"):
+        raise InvalidRequest(
+            f"connect: cluster={cluster} in the server's URL is neither true nor false; write one of them"
+        )
+    others = [(key, value) for key, value in query if key not in ("name", "cluster")]
     server = urlunsplit(parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme), query=urlencode(others)))
     host = parts.netloc.rpartition("@")[2]
     path = "" if "@" in parts.path else parts.path  # what is before it would be half a password
-    shown = f"{parts.scheme}://{host}{path}?name={name}"
-    return Address(server, name, shown)
+    shown = f"{parts.scheme}://{host}{path}?name={name}" + ("&cluster=true" if cluster == "true" else "")
+    return Address(server, name, shown, cluster == "true")

@@ -14,12 +14,14 @@ from typing import Any, NoReturn, TypeVar
 
 import valkey
 from valkey.exceptions import (
+    AskError,
     AuthenticationError,
-    MovedError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
+    TryAgainError,
 )
 
 from ..backend import Operation
@@ -35,11 +37,18 @@ from ..errors import (
 from .address import Address, address_of
 from .lease import ValkeyLease
 from .library import COMMIT, READ, RELIEVE
+from .node import ClusterNode, SingleNode
 from .request import Outdated, Request, name_of, packed
 
 __all__ = ["open_backend"]
 
 T = TypeVar("T")
+
+_LOST = (valkey.ConnectionError, valkey.TimeoutError, ReadOnlyError, AskError, ClusterDownError, TryAgainError)
+"""What may be over in a moment, or on another node."""
+
+_NOT_TO_BE_REPEATED = (AuthenticationError, valkey.TimeoutError)
+"""Of these: who asks again is told the same, or waits for the whole timeout once more."""
 
 LEAST_PATIENCE = 0.05
 """Seconds that a single call may take even where the timeout is none: who is there may still answer."""
@@ -59,21 +68,26 @@ class ValkeyBackend:
     def __init__(self, address: Address, timeout: float) -> None:
         self.url = address.shown
         self.timeout = timeout
-        self.prefix = f"pt:{address.name}:".encode()
+        self.prefix = b"pt:{%s}:" % address.name.encode()
         self._sessions: list[_Session] = []
         patience = max(timeout, LEAST_PATIENCE)
         try:
-            self.client: Any = valkey.Valkey.from_url(
-                address.server, socket_timeout=patience, socket_connect_timeout=patience
+            self._node: SingleNode | ClusterNode = (
+                ClusterNode(address, self.prefix, patience) if address.cluster else SingleNode(address, patience)
             )
         except ValueError:
             raise InvalidRequest(
                 f"connect: an option in the URL of {self.url} has a value that cannot be used"
             ) from None
         try:
-            self.asked(self.client.ping)
+            self.asked(lambda: self.client.ping())  # noqa: PLW0108 - the client may be another when asked again
         except TypeError as error:
             raise InvalidRequest(f"connect: an option in the URL of {self.url} is not known: {error}") from None
+
+    @property
+    def client(self) -> Any:
+        """Of the server that has the store; another after a failover."""
+        return self._node.client
 
     def collection(self, table: str, namespace: str) -> ValkeyCollection:
         """The view of one table in one namespace."""
@@ -81,8 +95,7 @@ class ValkeyBackend:
 
     def keys_of(self, name: bytes) -> list[bytes]:
         """The keys of one collection: items, order, index."""
-        tag = self.prefix + b"{" + name + b"}"
-        return [tag + b":items", tag + b":order", tag + b":index"]
+        return [self.prefix + kind + name for kind in (b"items:", b"order:", b"index:")]
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -153,42 +166,54 @@ class ValkeyBackend:
         while True:
             try:
                 return ask()
-            except (AuthenticationError, NoPermissionError) as error:
-                raise AccessDenied(f"{self.url} refuses us: {error}; see the URL's user and password") from None
-            except valkey.TimeoutError:
-                raise ManagerUnavailable(
-                    f"the server of {self.url} did not answer in time: a write may or may not have been applied; see "
-                    "whether it is overloaded, or connect with a longer timeout"
-                ) from None
-            except valkey.ConnectionError as error:
-                if time.monotonic() >= deadline:
-                    raise ManagerUnavailable(
-                        f"no server answers for {self.url} ({type(error).__name__}): see that it runs, and that it "
-                        "can be reached from here"
-                    ) from None
-            except OutOfMemoryError as error:
-                raise StoreFull(
-                    f"the server of {self.url} has no memory for the write ({error}): raise its maxmemory, or clear "
-                    "namespaces"
-                ) from None
-            except MovedError:
-                raise InvalidRequest(
-                    f"the server of {self.url} is a node of a cluster, which cannot carry out a transaction over "
-                    "several tables: connect to a single server"
-                ) from None
-            except ReadOnlyError:
-                if time.monotonic() >= deadline:
-                    raise ManagerUnavailable(
-                        f"the server of {self.url} is a replica, which takes no writes: connect to its primary"
-                    ) from None
-            except ResponseError as error:
-                if "unknown command" not in str(error):
-                    raise
-                raise InvalidRequest(
-                    f"the server of {self.url} has no functions ({error}): use Valkey 7.2, Redis 7.0, or a newer one"
-                ) from None
+            except _LOST as error:
+                if time.monotonic() >= deadline or isinstance(error, _NOT_TO_BE_REPEATED):
+                    raise self._as_ours(error) from None
+                with suppress(*_LOST):
+                    self._node.look_again(error)
+            except (OutOfMemoryError, NoPermissionError, ResponseError) as error:
+                raise self._as_ours(error) from None
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, 0.05)
+
+    def _as_ours(self, error: Exception) -> Exception:
+        """What an error of the client library is to a store; itself, where it is none of the connection's."""
+        if isinstance(error, (AuthenticationError, NoPermissionError)):
+            return AccessDenied(f"{self.url} refuses us: {error}; see the URL's user and password")
+        if isinstance(error, valkey.TimeoutError):
+            return ManagerUnavailable(
+                f"the server of {self.url} did not answer in time: a write may or may not have been applied; see "
+                "whether it is overloaded, or connect with a longer timeout"
+            )
+        if isinstance(error, valkey.ConnectionError):
+            return ManagerUnavailable(
+                f"no server answers for {self.url} ({type(error).__name__}): see that it runs, and that it can be "
+                "reached from here"
+            )
+        if isinstance(error, OutOfMemoryError):
+            return StoreFull(
+                f"the server of {self.url} has no memory for the write ({error}): raise its maxmemory, or clear "
+                "namespaces"
+            )
+        if isinstance(error, ReadOnlyError):
+            return ManagerUnavailable(
+                f"the server of {self.url} is a replica, which takes no writes: connect to its primary"
+            )
+        if isinstance(error, (AskError, ClusterDownError, TryAgainError)):
+            return ManagerUnavailable(
+                f"the cluster of {self.url} is not ready for the store ({error}): it is choosing another primary or "
+                "moves the store's slot; try again, or connect with a longer timeout"
+            )
+        if str(error).startswith("MOVED"):
+            return InvalidRequest(
+                f"the server of {self.url} is a node of a cluster, and the store is on another: add cluster=true to "
+                "the URL, as in valkey://host:6379?cluster=true"
+            )
+        if "unknown command" in str(error):
+            return InvalidRequest(
+                f"the server of {self.url} has no functions ({error}): use Valkey 7.2, Redis 7.0, or a newer one"
+            )
+        return error
 
     # --- the rest ------------------------------------------------------------------------------------------------
 
@@ -259,18 +284,16 @@ class ValkeyBackend:
 
     def close(self) -> None:
         """Close the connections; again does nothing."""
-        self.client.close()
-        self.client.connection_pool.disconnect()
+        self._node.close()
 
 
 class ValkeyCollection:
     """One table in one namespace."""
 
-    __slots__ = ("_backend", "_client", "_items", "_keys", "_namespace", "_table")
+    __slots__ = ("_backend", "_items", "_keys", "_namespace", "_table")
 
     def __init__(self, backend: ValkeyBackend, table: str, namespace: str) -> None:
         self._backend = backend
-        self._client = backend.client
         self._table = table
         self._namespace = namespace
         self._keys = backend.keys_of(name_of(table, namespace))
@@ -293,14 +316,14 @@ class ValkeyCollection:
 
     def count(self) -> int:
         """Number of items."""
-        count: int = self._backend.asked(lambda: self._client.hlen(self._items))
+        count: int = self._backend.asked(lambda: self._backend.client.hlen(self._items))
         return count
 
     def get_many(self, ids: Sequence[str]) -> list[bytes | None]:
         """A payload or None for each id, all from one consistent view."""
         if not ids:
             return []
-        values = self._backend.asked(lambda: self._client.hmget(self._items, [id.encode() for id in ids]))
+        values = self._backend.asked(lambda: self._backend.client.hmget(self._items, [id.encode() for id in ids]))
         return [None if value is None else _payload(value) for value in values]
 
     def page(
@@ -327,13 +350,13 @@ class ValkeyCollection:
         return [(_version(value), _payload(value)) for value in self._read(_ALL, "older", "", filters)[1:]]
 
     def _value(self, id: str) -> bytes | None:
-        value: bytes | None = self._backend.asked(lambda: self._client.hget(self._items, id.encode()))
+        value: bytes | None = self._backend.asked(lambda: self._backend.client.hget(self._items, id.encode()))
         return value
 
     def _read(self, most: int, way: str, cursor: str, filters: Sequence[bytes]) -> list[bytes]:
         arguments = [most, way, cursor.encode(), packed([*filters])]
         try:
-            answer: list[bytes] = self._backend.asked(lambda: READ.call(self._client, self._keys, arguments))
+            answer: list[bytes] = self._backend.asked(lambda: READ.call(self._backend.client, self._keys, arguments))
         except ResponseError as error:
             if "PTNOTFOUND" in str(error):
                 raise NotFound("the cursor names no item") from None

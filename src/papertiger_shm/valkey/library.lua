@@ -137,8 +137,11 @@ local function entry_of(name, by_namespace)
 end
 
 local function keys_of(request, name)
-    local tag = request.prefix .. '{' .. name .. '}'
-    return {items = tag .. ':items', order = tag .. ':order', index = tag .. ':index', name = name, seen = {}}
+    local prefix = request.prefix
+    return {
+        items = prefix .. 'items:' .. name, order = prefix .. 'order:' .. name, index = prefix .. 'index:' .. name,
+        name = name, seen = {},
+    }
 end
 
 local function plan(request, ...)
