@@ -144,8 +144,39 @@ local function keys_of(request, name)
     }
 end
 
-local function plan(request, ...)
-    request.plan[#request.plan + 1] = {...}
+-- What a plan is made of; each is called with the step itself, which it is the first of.
+
+local function leave(step)
+    local collection, member = step[2], step[3]
+    redis.call('ZREM', collection.order, member)
+    for _, key in ipairs(step[4]) do
+        redis.call('ZREM', collection.index, key .. member)
+    end
+end
+
+local function enter(step)
+    local collection, member = step[2], step[3]
+    collection.has_gained = true
+    redis.call('HSET', collection.items, step[5], step[6])
+    redis.call('ZADD', collection.order, 0, member)
+    for _, key in ipairs(step[4]) do
+        redis.call('ZADD', collection.index, 0, key .. member)
+    end
+end
+
+local function store(step)
+    redis.call('HSET', step[2].items, step[3], step[4])
+end
+
+local function drop(step)
+    step[2].has_lost = true
+    redis.call('HDEL', step[2].items, step[3])
+end
+
+local function clear(step)
+    local collection = step[2]
+    collection.has_lost = true
+    redis.call('UNLINK', collection.items, collection.order, collection.index)
 end
 
 -- What the request has made of an item so far; false where there is none.
@@ -179,7 +210,7 @@ local function clear_all(request, registry, by_namespace, exact, prefixes)
         for name, collection in pairs(request.by_name) do
             if entry_of(name, by_namespace):sub(1, length) == beginning then
                 collection.cleared, collection.seen = true, {}
-                plan(request, 'clear', collection)
+                request.plan[#request.plan + 1] = {clear, collection}
             end
         end
     end
@@ -206,7 +237,7 @@ function decide.put(request, at, id, created, keys, payload, expect)
     request.change = change
     local place = created .. (item and item.place:sub(9) or struct.pack('>I8', change))
     if item then
-        plan(request, 'leave', collection, item.place .. id, item.keys)
+        request.plan[#request.plan + 1] = {leave, collection, item.place .. id, item.keys}
     end
     for which, key in ipairs(keys) do
         keys[which] = struct.pack('>I2', #key) .. key
@@ -214,7 +245,7 @@ function decide.put(request, at, id, created, keys, payload, expect)
     local head = struct.pack('>I8', change) .. place .. table.concat(keys)
     local value = struct.pack('>I4', #head + 4) .. head .. payload
     collection.seen[id] = {version = change, place = place, keys = keys, value = value}
-    plan(request, 'enter', collection, place .. id, keys, id, value)
+    request.plan[#request.plan + 1] = {enter, collection, place .. id, keys, id, value}
 end
 
 -- Adds to a number where it stands, which leaves all else of the item as it is, to the last bit of numbers that this
@@ -239,7 +270,7 @@ function decide.increment(request, at, id, path, kind, by)
     value = value:sub(1, 4) .. struct.pack('>I8', request.change) .. value:sub(13, first - 1)
         .. (whole and packed_whole(after) or '\203' .. struct.pack('>d', after)) .. value:sub(behind)
     collection.seen[id] = {version = request.change, place = item.place, keys = item.keys, value = value}
-    plan(request, 'store', collection, id, value)
+    request.plan[#request.plan + 1] = {store, collection, id, value}
     request.results = request.results .. string.format(whole and ' i%.0f' or ' f%.17g', after)
 end
 
@@ -248,8 +279,8 @@ function decide.delete(request, at, id)
     local item = item_of(collection, id)
     if item then
         request.change = request.change + 1
-        plan(request, 'leave', collection, item.place .. id, item.keys)
-        plan(request, 'drop', collection, id)
+        request.plan[#request.plan + 1] = {leave, collection, item.place .. id, item.keys}
+        request.plan[#request.plan + 1] = {drop, collection, id}
         collection.seen[id] = false
     end
 end
@@ -262,37 +293,11 @@ function decide.clear_namespace(request, exact, prefixes)
     clear_all(request, request.by_namespace, true, exact, prefixes)
 end
 
-local carry_out = {}
-
-function carry_out.leave(collection, member, keys)
-    redis.call('ZREM', collection.order, member)
-    for _, key in ipairs(keys) do
-        redis.call('ZREM', collection.index, key .. member)
-    end
-end
-
-function carry_out.enter(collection, member, keys, id, value)
-    redis.call('HSET', collection.items, id, value)
-    redis.call('ZADD', collection.order, 0, member)
-    for _, key in ipairs(keys) do
-        redis.call('ZADD', collection.index, 0, key .. member)
-    end
-end
-
-function carry_out.store(collection, id, value)
-    redis.call('HSET', collection.items, id, value)
-end
-
-function carry_out.drop(collection, id)
-    redis.call('HDEL', collection.items, id)
-end
-
-function carry_out.clear(collection)
-    redis.call('UNLINK', collection.items, collection.order, collection.index)
-end
-
 local function register(request, collection)
-    local holds = redis.call('EXISTS', collection.items) == 1
+    local holds = collection.has_gained
+    if collection.has_lost or not holds then
+        holds = redis.call('EXISTS', collection.items) == 1
+    end
     if holds == collection.held then
         return
     end
@@ -342,7 +347,7 @@ local function commit(keys, args)
         end
     end
     for _, step in ipairs(request.plan) do
-        carry_out[step[1]](unpack(step, 2))
+        step[1](step)
     end
     for _, collection in pairs(request.by_name) do
         register(request, collection)
