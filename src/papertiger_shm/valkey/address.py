@@ -57,7 +57,10 @@ def address_of(url: str) -> Address:
             f"connect: cluster={cluster} in the server's URL is neither true nor false; write one of them"
         )
     others = [(key, value) for key, value in query if key not in ("name", "cluster")]
-    server = urlunsplit(parts._replace(scheme=_SCHEMES.get(parts.scheme, parts.scheme), query=urlencode(others)))
+    scheme = _SCHEMES.get(parts.scheme, parts.scheme)
+    if scheme == "valkeys" and not {"ssl_check_hostname", "ssl_cert_reqs"} & dict(others).keys():
+        others.append(("ssl_check_hostname", "true"))  # the client library would take any trusted host for this one
+    server = urlunsplit(parts._replace(scheme=scheme, query=urlencode(others)))
     host = parts.netloc.rpartition("@")[2]
     path = "" if "@" in parts.path else parts.path  # what is before it would be half a password
     shown = f"{parts.scheme}://{host}{path}?name={name}" + ("&cluster=true" if cluster == "true" else "")

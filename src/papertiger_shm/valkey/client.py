@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -167,7 +168,8 @@ class ValkeyBackend:
             try:
                 return ask()
             except _LOST as error:
-                if time.monotonic() >= deadline or isinstance(error, _NOT_TO_BE_REPEATED):
+                hopeless = isinstance(error, _NOT_TO_BE_REPEATED) or _is_about_the_certificate(error)
+                if hopeless or time.monotonic() >= deadline:
                     raise self._as_ours(error) from None
                 with suppress(*_LOST):
                     self._node.look_again(error)
@@ -183,12 +185,18 @@ class ValkeyBackend:
         if isinstance(error, valkey.TimeoutError):
             return ManagerUnavailable(
                 f"the server of {self.url} did not answer in time: a write may or may not have been applied; see "
-                "whether it is overloaded, or connect with a longer timeout"
+                "whether it is overloaded, or has no TLS where the URL wants that, or connect with a longer timeout"
+            )
+        if _is_about_the_certificate(error):
+            return AccessDenied(
+                f"the server of {self.url} is not known to be the right one: {error.__context__}; name the file with "
+                "its authority's certificate in the URL, as in valkeys://host:6379?ssl_ca_certs=/path/to/ca.pem, and "
+                "the host as its certificate does"
             )
         if isinstance(error, valkey.ConnectionError):
+            why = type(error.__context__ or error).__name__
             return ManagerUnavailable(
-                f"no server answers for {self.url} ({type(error).__name__}): see that it runs, and that it can be "
-                "reached from here"
+                f"no server answers for {self.url} ({why}): see that it runs, and that it can be reached from here"
             )
         if isinstance(error, OutOfMemoryError):
             return StoreFull(
@@ -362,6 +370,10 @@ class ValkeyCollection:
                 raise NotFound("the cursor names no item") from None
             raise
         return answer
+
+
+def _is_about_the_certificate(error: Exception) -> bool:
+    return isinstance(error.__context__, ssl.SSLCertVerificationError)
 
 
 class _Session:
