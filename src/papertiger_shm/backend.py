@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Backend", "Clear", "ClearNamespace", "Collection", "Delete", "Increment", "Lease", "Operation", "Put"]
+__all__ = [
+    "Backend",
+    "Clear",
+    "ClearNamespace",
+    "Collection",
+    "Delete",
+    "Increment",
+    "Lease",
+    "Operation",
+    "Put",
+    "Subscription",
+]
 
 
 class Put(NamedTuple):
@@ -107,6 +118,24 @@ class Collection(Protocol):
 
     def entries(self, filters: Sequence[bytes]) -> list[tuple[int, bytes]]:
         """As ``scan``, each payload with its version."""
+
+    def subscribe(self) -> Subscription:
+        """Begin to watch for changes, those of namespaces below not included."""
+        ...
+
+
+class Subscription(Protocol):
+    """Watches one collection, from its making until ``close()``. For one thread at a time, but for ``close()``."""
+
+    def wait(self, seconds: float) -> None:
+        """Return once something may have changed since the last return, or since the making: look then.
+
+        At the latest after ``seconds``, which may be ``math.inf``; it may return for nothing, and misses nothing, a
+        lost connection and a manager's death included. Raises ``InvalidRequest`` once the connection is closed.
+        """
+
+    def close(self) -> None:
+        """End it; again does nothing."""
 
 
 class Lease(Protocol):

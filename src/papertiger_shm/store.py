@@ -11,7 +11,9 @@ import builtins
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
 
@@ -39,8 +41,7 @@ Self = TypeVar("Self", bound="Store")
 
 MAX_LIMIT: Final = 100
 _MAX_NAME: Final = 200
-_SHORTEST_WAIT: Final = 0.0002
-_LONGEST_WAIT: Final = 0.005
+_KINDS_TOLD: Final = 5
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -451,27 +452,51 @@ class Store:
         filters = self._filters("wait_for", equals)
         view = self._view()
         deadline = time.monotonic() + seconds
-        for pause in _pauses():
-            written = [entry for entry in view.entries(filters) if entry[0] > after]
-            if written:
-                return decode(min(written)[1])
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            time.sleep(min(pause, left))
+        found = _first_written(view, filters, after)
+        if found is None and seconds > 0:
+            with closing(view.subscribe()) as subscription:
+                # Looked at once more, for what came before it was.
+                while (found := _first_written(view, filters, after)) is None:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    subscription.wait(left)
+        if found is not None:
+            return found
+        later = "" if since is None else f"after version {since} "
         raise WaitTimeout(
-            f"wait_for: no {self.resource} {_described(equals)}in namespace {shown(self.namespace)} "
-            f"{f'after version {since} ' if since is not None else ''}within {seconds:g} s; "
+            f"wait_for: no {self.resource} {_described(equals)}in namespace {shown(self.namespace)} {later}"
+            f"within {seconds:g} s; {self._instead(view, after, equals)}; "
             "check that it is written to this table and namespace, or wait longer"
         )
+
+    def _instead(self, view: Collection, after: int, equals: dict[str, Any]) -> str:
+        """What came in place of what was waited for: how many of which kind, and the one that is most like it."""
+        came = [(version, decode(payload)) for version, payload in view.entries(()) if version > after]
+        if not came:
+            return "nothing else came either"
+        told = f"{len(came)} other{'s' if len(came) > 1 else ''} came"
+        fields = [*equals] or [*self.indexes[:1]]
+        if fields:
+            counts = Counter(_value_shown(item, fields[0]) for _, item in came).most_common()
+            kinds = ", ".join(f"{count} with {fields[0]} {value}" for value, count in counts[:_KINDS_TOLD])
+            told += f" ({kinds}{', ...' if len(counts) > _KINDS_TOLD else ''})"
+        if equals:
+            wanted = {field: shown(value) for field, value in equals.items()}
+            _, nearest = max(came, key=lambda entry: (_likeness(entry[1], wanted), entry[0]))
+            unlike = [field for field, value in wanted.items() if _value_shown(nearest, field) != value]
+            what = ", ".join(f"{field} {_value_shown(nearest, field)}" for field in unlike)
+            told += f", the nearest is {shown(nearest['id'])}, whose {what}" if unlike else ""
+        return told
 
     def watch(self, since: int | None = None, **equals: Any) -> Iterator[Change]:
         """The changes of the items that match ``equals``, in commit order, for ever.
 
         Without ``since`` those from this call on; with it, first the items written after that version, as
-        inserts. It looks at the store every few milliseconds, so of several changes of one item between two
+        inserts. It is woken by a commit and then looks, so of several changes of one item between two
         looks only the last is seen, and an item that came and went is not. An item that stops matching is a
-        delete, one that begins to an insert. Deletes between two looks come before the rest.
+        delete, one that begins to an insert. Deletes between two looks come before the rest. The manager's death
+        and restart lose and repeat nothing.
         """
         after = _version_or_none("watch", since)
         filters = self._filters("watch", equals)
@@ -638,26 +663,29 @@ def _described(equals: dict[str, Any]) -> str:
     return f"with {', '.join(f'{field}={shown(value)}' for field, value in equals.items())} "
 
 
-# ---- looking again and again ------------------------------------------------------------------------------------
+# ---- waiting and watching -----------------------------------------------------------------------------------------
 
 
-def _pauses() -> Iterator[float]:
-    """Seconds to sleep between two looks: short at first, as what is waited for is often about to come."""
-    pause = _SHORTEST_WAIT
-    while True:
-        yield pause
-        pause = min(pause * 1.5, _LONGEST_WAIT)
+def _first_written(view: Collection, filters: builtins.list[bytes], after: int) -> Item | None:
+    """Of the items that match, and were written after a version, the one that was first."""
+    written = [entry for entry in view.entries(filters) if entry[0] > after]
+    return decode(min(written)[1]) if written else None
+
+
+def _value_shown(item: Item, field: str) -> str:
+    value = codec.field_value(item, field)
+    return "missing" if value is MISSING else shown(value)
+
+
+def _likeness(item: Item, wanted: dict[str, str]) -> int:
+    return sum(_value_shown(item, field) == value for field, value in wanted.items())
 
 
 def _changes(view: Collection, filters: builtins.list[bytes], known: dict[int, str]) -> Iterator[Change]:
-    pauses = _pauses()
-    while True:
-        entries = view.entries(filters)
-        changes = _differences(known, entries)
-        if changes:
-            yield from changes
-            pauses = _pauses()
-        time.sleep(next(pauses))
+    with closing(view.subscribe()) as subscription:
+        while True:
+            yield from _differences(known, view.entries(filters))
+            subscription.wait(math.inf)
 
 
 def _differences(known: dict[int, str], entries: builtins.list[tuple[int, bytes]]) -> builtins.list[Change]:

@@ -7,6 +7,7 @@ requests mean never enters here.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import socket
@@ -168,6 +169,29 @@ class Channel:
             self._release_if_ours()
             raise
 
+    def is_idle(self) -> bool:
+        """Whether no answer is still to come to what was posted."""
+        return self._posted is None
+
+    def is_under_way(self, posted: Posted) -> bool:
+        """Whether the answer is still to come: another request has not waited for it, nor has a fork parted us."""
+        return self._posted is posted
+
+    def await_answer(self, posted: Posted, seconds: float) -> bool:
+        """Wait for the answer for so long, without keeping others from asking; False if it has not come.
+
+        True also where the connection was lost: ``posted.result()`` asks again.
+        """
+        link = self._link
+        if link is None or not self.is_under_way(posted):
+            return True
+        poll = select.poll()
+        try:
+            poll.register(link, select.POLLIN)
+        except ValueError:  # closed meanwhile
+            return True
+        return bool(poll.poll(None if seconds == math.inf else seconds * 1000))
+
     def tell(self, verb: int, *arguments: Any) -> None:
         """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
         if self._lock._is_owned():
@@ -191,13 +215,21 @@ class Channel:
             if self._posted is not None:
                 with contextlib.suppress(ManagerUnavailable):
                     self._settle(self._posted, time.monotonic() + self._timeout)
-            self._closed = True
-            if self._link is not None:
-                try:
-                    self._link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
-                except OSError:
-                    pass
-                self._hang_up()
+            self._part()
+
+    def cut(self) -> None:
+        """As ``close``, and what was posted is not waited for; a thread that does is told that this is closed."""
+        with self._lock:
+            self._posted = None
+            self._part()
+
+    def _part(self) -> None:
+        self._closed = True
+        if self._link is not None:
+            with contextlib.suppress(OSError):
+                self._link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
+                self._link.shutdown(socket.SHUT_RDWR)  # which wakes who waits in ``await_answer``; closing would not
+            self._hang_up()
 
     # --- one request --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from . import wire
 from .channel import Channel
 from .rendezvous import Place
 from .segment import Segment
+from .subscription import ShmSubscription
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -27,6 +29,8 @@ __all__ = ["open_backend"]
 
 VERIFY_SECONDS = 600.0
 """A whole segment takes a while to check; the usual timeout is meant for requests that take microseconds."""
+
+IDLE_CHANNELS = 4
 
 REPORT_SECONDS = 1.0
 """How often, at most, the manager is told of reads that had to start over."""
@@ -51,7 +55,10 @@ class ShmBackend:
         self._closed = False
         self._attached: _Attached | None = None
         self._reported = 0.0
+        self._start = start
         self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
+        self._subscriptions: weakref.WeakSet[ShmSubscription] = weakref.WeakSet()
+        self._idle_channels: list[Channel] = []
         self._channel.open()
 
     def collection(self, table: str, namespace: str) -> ShmCollection:
@@ -117,8 +124,31 @@ class ShmBackend:
         if attached is not None and attached.reader.retries:
             self._channel.tell(wire.RETRIES, attached.reader.retries)
         self._channel.close()
+        for subscription in list(self._subscriptions):
+            subscription.close()
+        while self._idle_channels:
+            self._idle_channels.pop().close()
         if attached is not None:
             attached.release()
+
+    def subscribe(self, name: bytes) -> ShmSubscription:
+        """Begin to watch a collection, on a line that nobody else uses at the time."""
+        if self._closed:
+            raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
+        try:
+            channel = self._idle_channels.pop()
+        except IndexError:
+            channel = Channel(self._place, start=self._start, timeout=self.timeout, connected=lambda about: None)
+        subscription = ShmSubscription(channel, name, self._take_back)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def _take_back(self, channel: Channel) -> None:
+        """Keep a few lines: a wait that begins takes as long again where one has to be opened first."""
+        if self._closed or len(self._idle_channels) >= IDLE_CHANNELS:
+            channel.cut()
+        else:
+            self._idle_channels.append(channel)
 
     def reader(self, name: bytes) -> tuple[_Attached, CollectionReader]:
         """A reader of the collection in the segment that is attached now."""
@@ -226,6 +256,10 @@ class ShmCollection:
     def entries(self, filters: Sequence[bytes]) -> list[tuple[int, bytes]]:
         """As ``scan``, each payload with its version."""
         return [(version, payload) for version, payload in self._read("entries", list(filters))]
+
+    def subscribe(self) -> ShmSubscription:
+        """Begin to watch for changes."""
+        return self._backend.subscribe(self._name)
 
     def _deadline(self) -> float:
         return time.monotonic() + self._backend.timeout

@@ -20,6 +20,7 @@ from ..increment import adding
 from . import wire
 from .admission import Admission
 from .patience import patience
+from .watchers import Watchers
 from .wire import FrameReader, WireError, answer_frames, error_answer, message_of
 
 __all__ = ["Server"]
@@ -81,6 +82,7 @@ class Server:
         self._by_client: dict[bytes, Peer] = {}
         self._lost: dict[bytes, float] = dict.fromkeys(writer.clients(), time.monotonic() + GRACE)
         self._batch: list[tuple[Peer, Request]] = []
+        self._watchers: Watchers[Peer] = Watchers()
         self._latest: Peer | None = None
         self._retries = 0
         self._lazy = True
@@ -212,6 +214,8 @@ class Server:
             self._commit()
         if verb == wire.BYE or verb == wire.RETRIES:
             self._hear(peer, message)
+        elif verb == wire.AWAIT and peer.client is not None:
+            self._await(peer, message)
         elif verb not in self._verbs or (peer.client is None and verb != wire.HELLO):
             raise WireError(f"no verb {verb} here")
         else:
@@ -250,6 +254,14 @@ class Server:
             raise WireError("not a read")
         return getattr(self._reader.collection(collection), method)(*arguments)
 
+    def _await(self, peer: Peer, message: list[Any]) -> None:
+        """Answer when the collection changes, or has changed already."""
+        number, _, collection = message if len(message) == 3 else (0, 0, None)
+        if type(collection) is not bytes or not 0 < number < 1 << 63:
+            raise WireError("not a wait")
+        if self._watchers.ask(peer, number, collection):
+            self._answer(peer, number, None)
+
     def _hear(self, peer: Peer, message: list[Any]) -> None:
         if message[1] == wire.RETRIES:
             if len(message) != 3 or type(message[2]) is not int or not 0 <= message[2] < 1 << 48:
@@ -279,7 +291,15 @@ class Server:
         outcomes = self._writer.execute([request for _, request in batch])
         for (peer, request), outcome in zip(batch, outcomes):
             self._answer(peer, request.number, outcome)
+        if self._watchers:
+            self._tell_watchers(batch, outcomes)
         self._lazy = True
+
+    def _tell_watchers(self, batch: list[tuple[Peer, Request]], outcomes: list[Any]) -> None:
+        done = [request for (_, request), outcome in zip(batch, outcomes) if not isinstance(outcome, PaperTigerError)]
+        operations = [operation for request in done for operation in request.operations]
+        for watcher, number in self._watchers.concerned(operations):
+            self._answer(watcher, number, None)
 
     # --- out ----------------------------------------------------------------------------------------------------
 
@@ -330,6 +350,7 @@ class Server:
             return
         peer.open = False
         self._peers.discard(peer)
+        self._watchers.forget(peer)
         self._selector.unregister(peer.link)
         peer.link.close()
         if peer.client is not None and self._by_client.get(peer.client) is peer:

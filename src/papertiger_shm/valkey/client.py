@@ -9,6 +9,7 @@ import os
 import random
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -40,6 +41,7 @@ from .lease import ValkeyLease
 from .library import COMMIT, READ, RELIEVE
 from .node import ClusterNode, SingleNode
 from .request import Outdated, Request, name_of, packed
+from .subscription import ValkeySubscription
 
 __all__ = ["open_backend"]
 
@@ -71,6 +73,7 @@ class ValkeyBackend:
         self.timeout = timeout
         self.prefix = b"pt:{%s}:" % address.name.encode()
         self._sessions: list[_Session] = []
+        self._subscriptions: weakref.WeakSet[ValkeySubscription] = weakref.WeakSet()
         patience = max(timeout, LEAST_PATIENCE)
         try:
             self._node: SingleNode | ClusterNode = (
@@ -93,6 +96,12 @@ class ValkeyBackend:
     def collection(self, table: str, namespace: str) -> ValkeyCollection:
         """The view of one table in one namespace."""
         return ValkeyCollection(self, table, namespace)
+
+    def subscribe(self, channel: bytes) -> ValkeySubscription:
+        """Begin to watch what the server publishes on a channel."""
+        subscription = ValkeySubscription(self, channel)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def keys_of(self, name: bytes) -> list[bytes]:
         """The keys of one collection: items, order, index."""
@@ -292,6 +301,8 @@ class ValkeyBackend:
 
     def close(self) -> None:
         """Close the connections; again does nothing."""
+        for subscription in list(self._subscriptions):
+            subscription.close()
         self._node.close()
 
 
@@ -356,6 +367,10 @@ class ValkeyCollection:
     def entries(self, filters: Sequence[bytes]) -> list[tuple[int, bytes]]:
         """As ``scan``, each payload with its version."""
         return [(_version(value), _payload(value)) for value in self._read(_ALL, "older", "", filters)[1:]]
+
+    def subscribe(self) -> ValkeySubscription:
+        """Begin to watch for changes."""
+        return self._backend.subscribe(self._items)
 
     def _value(self, id: str) -> bytes | None:
         value: bytes | None = self._backend.asked(lambda: self._backend.client.hget(self._items, id.encode()))

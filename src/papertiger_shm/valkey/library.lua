@@ -165,6 +165,7 @@ local function enter(step)
 end
 
 local function store(step)
+    step[2].has_changed = true
     redis.call('HSET', step[2].items, step[3], step[4])
 end
 
@@ -351,6 +352,10 @@ local function commit(keys, args)
     end
     for _, collection in pairs(request.by_name) do
         register(request, collection)
+        if collection.has_gained or collection.has_lost or collection.has_changed then
+            -- Who may write and not publish is no reason to leave the work half done.
+            redis.pcall('SPUBLISH', collection.items, '')
+        end
     end
     if #request.plan > 0 then
         redis.call('HSET', state, 'change', string.format('%.0f', request.change), 'commits', (before[2] or 0) + 1)
