@@ -127,11 +127,12 @@ class Collection(Protocol):
 class Subscription(Protocol):
     """Watches one collection, from its making until ``close()``. For one thread at a time, but for ``close()``."""
 
-    def wait(self, seconds: float) -> None:
-        """Return once something may have changed since the last return, or since the making: look then.
+    def wait(self, seconds: float) -> Sequence[str] | None:
+        """The ids that may have changed since the last return, or since the making, as soon as there are any.
 
-        At the latest after ``seconds``, which may be ``math.inf``; it may return for nothing, and misses nothing, a
-        lost connection and a manager's death included. Raises ``InvalidRequest`` once the connection is closed.
+        None: any may have, so look at everything; after a lost connection or a manager's death, for one. Nothing is
+        missed, and there may be ids that have not changed. None of them after ``seconds``, which may be ``math.inf``.
+        Raises ``InvalidRequest`` once the connection is closed.
         """
 
     def close(self) -> None:

@@ -11,11 +11,9 @@ import builtins
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar, overload
 
 from papertiger_shm import codec
 from papertiger_shm import connection as connections
@@ -25,6 +23,7 @@ from papertiger_shm.connection import Connection, Transaction
 from papertiger_shm.errors import Conflict, InvalidItem, InvalidRequest, NotFound, WaitTimeout
 from papertiger_shm.namespace import check_namespace, current_namespace
 from papertiger_shm.page import Page
+from papertiger_shm.watching import Change, Wanted, changes, first_written, what_came
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -41,21 +40,7 @@ Self = TypeVar("Self", bound="Store")
 
 MAX_LIMIT: Final = 100
 _MAX_NAME: Final = 200
-_KINDS_TOLD: Final = 5
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
-class Change(NamedTuple):
-    """One change that ``watch`` saw.
-
-    ``kind``: ``"insert"``, ``"update"`` or ``"delete"``; ``item``: the item as it is now, None once deleted;
-    ``version``: the item's version, for a deleted one the last it was seen with.
-    """
-
-    kind: Literal["insert", "update", "delete"]
-    id: str
-    item: dict[str, Any] | None
-    version: int
 
 
 class Store:
@@ -449,45 +434,17 @@ class Store:
         """
         seconds = _seconds(timeout)
         after = _version_or_none("wait_for", since) or 0
-        filters = self._filters("wait_for", equals)
+        wanted = Wanted(equals, self._filters("wait_for", equals))
         view = self._view()
-        deadline = time.monotonic() + seconds
-        found = _first_written(view, filters, after)
-        if found is None and seconds > 0:
-            with closing(view.subscribe()) as subscription:
-                # Looked at once more, for what came before it was.
-                while (found := _first_written(view, filters, after)) is None:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        break
-                    subscription.wait(left)
+        found = first_written(view, wanted, after, seconds)
         if found is not None:
             return found
         later = "" if since is None else f"after version {since} "
         raise WaitTimeout(
             f"wait_for: no {self.resource} {_described(equals)}in namespace {shown(self.namespace)} {later}"
-            f"within {seconds:g} s; {self._instead(view, after, equals)}; "
+            f"within {seconds:g} s; {what_came(view, wanted, after, self.indexes)}; "
             "check that it is written to this table and namespace, or wait longer"
         )
-
-    def _instead(self, view: Collection, after: int, equals: dict[str, Any]) -> str:
-        """What came in place of what was waited for: how many of which kind, and the one that is most like it."""
-        came = [(version, decode(payload)) for version, payload in view.entries(()) if version > after]
-        if not came:
-            return "nothing else came either"
-        told = f"{len(came)} other{'s' if len(came) > 1 else ''} came"
-        fields = [*equals] or [*self.indexes[:1]]
-        if fields:
-            counts = Counter(_value_shown(item, fields[0]) for _, item in came).most_common()
-            kinds = ", ".join(f"{count} with {fields[0]} {value}" for value, count in counts[:_KINDS_TOLD])
-            told += f" ({kinds}{', ...' if len(counts) > _KINDS_TOLD else ''})"
-        if equals:
-            wanted = {field: shown(value) for field, value in equals.items()}
-            _, nearest = max(came, key=lambda entry: (_likeness(entry[1], wanted), entry[0]))
-            unlike = [field for field, value in wanted.items() if _value_shown(nearest, field) != value]
-            what = ", ".join(f"{field} {_value_shown(nearest, field)}" for field in unlike)
-            told += f", the nearest is {shown(nearest['id'])}, whose {what}" if unlike else ""
-        return told
 
     def watch(self, since: int | None = None, **equals: Any) -> Iterator[Change]:
         """The changes of the items that match ``equals``, in commit order, for ever.
@@ -499,13 +456,7 @@ class Store:
         and restart lose and repeat nothing.
         """
         after = _version_or_none("watch", since)
-        filters = self._filters("watch", equals)
-        view = self._view()
-        known: dict[int, str] = {}
-        for version, payload in view.entries(filters):
-            if after is None or version <= after:
-                known[version] = decode(payload)["id"]
-        return _changes(view, filters, known)
+        return changes(self._view(), Wanted(equals, self._filters("watch", equals)), after)
 
     # ---- files
 
@@ -661,44 +612,3 @@ def _described(equals: dict[str, Any]) -> str:
     if not equals:
         return ""
     return f"with {', '.join(f'{field}={shown(value)}' for field, value in equals.items())} "
-
-
-# ---- waiting and watching -----------------------------------------------------------------------------------------
-
-
-def _first_written(view: Collection, filters: builtins.list[bytes], after: int) -> Item | None:
-    """Of the items that match, and were written after a version, the one that was first."""
-    written = [entry for entry in view.entries(filters) if entry[0] > after]
-    return decode(min(written)[1]) if written else None
-
-
-def _value_shown(item: Item, field: str) -> str:
-    value = codec.field_value(item, field)
-    return "missing" if value is MISSING else shown(value)
-
-
-def _likeness(item: Item, wanted: dict[str, str]) -> int:
-    return sum(_value_shown(item, field) == value for field, value in wanted.items())
-
-
-def _changes(view: Collection, filters: builtins.list[bytes], known: dict[int, str]) -> Iterator[Change]:
-    with closing(view.subscribe()) as subscription:
-        while True:
-            yield from _differences(known, view.entries(filters))
-            subscription.wait(math.inf)
-
-
-def _differences(known: dict[int, str], entries: builtins.list[tuple[int, bytes]]) -> builtins.list[Change]:
-    """The changes from ``known`` (ids by version) to the entries; brings ``known`` up to date."""
-    written = sorted(entry for entry in entries if entry[0] not in known)
-    gone: dict[str, int] = {}
-    if len(known) + len(written) != len(entries):
-        present = {version for version, _ in entries}
-        gone = {known.pop(version): version for version in [*known] if version not in present}
-    updates = []
-    for version, payload in written:
-        item = decode(payload)
-        id = item["id"]
-        known[version] = id
-        updates.append(Change("insert" if gone.pop(id, None) is None else "update", id, item, version))
-    return [*(Change("delete", id, None, version) for id, version in gone.items()), *updates]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
+import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -131,3 +135,133 @@ def test_watch_with_a_filter(things: Any) -> None:
     assert next(changes)[:2] == ("delete", "b")
     things.update({"id": "a", "type": "x"})
     assert next(changes)[:2] == ("insert", "a")
+
+
+def test_what_came_instead_is_told(things: Any) -> None:
+    things.insert({"id": "old", "type": "x", "metadata": {"plan": "gold"}})
+    since = things.version("old")
+    with pytest.raises(WaitTimeout, match="nothing else came either"):
+        things.wait_for(0.01, since=since, type="x")
+    things.insert({"id": "a", "type": "x"})
+    things.insert({"id": "b", "type": "x", "metadata": {"plan": "silver"}})
+    things.insert({"id": "c", "type": "y", "metadata": {"plan": "silver"}})
+    with pytest.raises(WaitTimeout) as caught:
+        things.wait_for(0, since=since, type="x", **{"metadata.plan": "gold"})
+    told = str(caught.value)
+    assert "3 others came (2 with type 'x', 1 with type 'y')" in told
+    assert "the nearest is 'b' with metadata.plan 'silver'" in told
+    things.clear()
+    for number in range(8):
+        things.insert({"id": f"t{number}", "type": number})
+    with pytest.raises(WaitTimeout, match=r"8 others came \(1 with type .*, \.\.\.\); the nearest is 't7' with type 7"):
+        things.wait_for(0, type="x")
+
+
+def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """What it returns or raises is in the list when the thread has ended."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+def test_many_wait_and_each_gets_its_own(things: Any, twin: Any) -> None:
+    waits = [in_thread(lambda number=number: things.wait_for(60, type=number)["id"]) for number in range(20)]  # type: ignore[misc]
+    for number in range(20):
+        twin.insert({"id": f"t{number}", "type": number})
+    for number, (thread, outcome) in enumerate(waits):
+        thread.join(60)
+        assert outcome == [f"t{number}"]
+
+
+def test_a_connection_that_is_closed_ends_the_waits(things: Any, new_connection: Any) -> None:
+    connection = new_connection()
+    ours = type(things)(connection)
+    changes = ours.watch()
+    waiting = [in_thread(lambda: ours.wait_for(60)), in_thread(lambda: next(changes))]
+    time.sleep(0.05)  # either way it has to end; mostly they wait by now
+    connection.close()
+    for thread, outcome in waiting:
+        thread.join(30)
+        assert [type(error) for error in outcome] == [InvalidRequest]
+
+
+def test_a_watch_goes_on_in_a_forked_child(things: Any, twin: Any) -> None:
+    changes = things.watch()
+    things.insert({"id": "a"})
+    assert next(changes).id == "a"
+
+    def see() -> None:
+        assert next(changes).id == "b"
+        os._exit(0)
+
+    child = multiprocessing.get_context("fork").Process(target=see)
+    child.start()
+    twin.insert({"id": "b"})
+    child.join(60)
+    assert child.exitcode == 0
+    assert next(changes).id == "b"
+
+
+def test_a_watch_that_is_given_up_can_be_begun_anew(things: Any) -> None:
+    for number in range(30):
+        changes = things.watch()
+        things.insert({"id": f"t{number}"})
+        assert next(changes).id == f"t{number}"
+        changes.close()
+
+
+def test_what_is_watched_is_what_is_there(things: Any, twin: Any) -> None:
+    """Whoever applies the changes that ``watch`` tells has the collection, and is told of no version twice."""
+    chance = random.Random(7)
+    seen: dict[str, Any] = {}
+    versions = []
+    done = threading.Event()
+
+    def follow() -> None:
+        for change in things.watch(since=0, type="x"):
+            versions.append((change.kind == "delete", change.version))
+            if change.kind == "delete":
+                del seen[change.id]
+            else:
+                assert (change.kind == "insert") == (change.id not in seen)
+                seen[change.id] = change.item
+            if "end" in seen:
+                done.set()
+                return
+
+    thread, outcome = in_thread(follow)
+    for step in range(300):
+        id, kind = f"t{chance.randrange(20)}", chance.choice("xxy")
+        what = chance.randrange(20)
+        if what < 13:
+            twin.insert({"id": id, "type": kind, "step": step})
+        elif what < 17:
+            twin.delete(id)
+        elif what < 19:
+            batch = [{"id": f"t{number}", "type": kind, "step": step} for number in range(chance.randrange(100))]
+            twin.insert_many(batch)
+        else:
+            twin.clear_namespace(twin.namespace)
+    twin.insert({"id": "end", "type": "x"})
+    thread.join(60)
+    assert outcome == [None]
+    assert seen == {item["id"]: item for item in twin.find_by("type", "x")}
+    assert len(set(versions)) == len(versions)
+
+
+def test_clearing_is_a_change(things: Any, twin: Any) -> None:
+    inner = type(things)(things.connection, "a/b")
+    for clear in (lambda: twin.clear_namespace("a"), twin.clear):
+        inner.insert({"id": "x"})
+        changes = inner.watch()
+        clear()
+        assert next(changes)[:2] == ("delete", "x")
+        changes.close()

@@ -255,12 +255,12 @@ class Server:
         return getattr(self._reader.collection(collection), method)(*arguments)
 
     def _await(self, peer: Peer, message: list[Any]) -> None:
-        """Answer when the collection changes, or has changed already."""
+        """Answer with what has changed, when something has."""
         number, _, collection = message if len(message) == 3 else (0, 0, None)
         if type(collection) is not bytes or not 0 < number < 1 << 63:
             raise WireError("not a wait")
-        if self._watchers.ask(peer, number, collection):
-            self._answer(peer, number, None)
+        for changed in self._watchers.ask(peer, number, collection):
+            self._answer(peer, number, changed)
 
     def _hear(self, peer: Peer, message: list[Any]) -> None:
         if message[1] == wire.RETRIES:
@@ -298,8 +298,8 @@ class Server:
     def _tell_watchers(self, batch: list[tuple[Peer, Request]], outcomes: list[Any]) -> None:
         done = [request for (_, request), outcome in zip(batch, outcomes) if not isinstance(outcome, PaperTigerError)]
         operations = [operation for request in done for operation in request.operations]
-        for watcher, number in self._watchers.concerned(operations):
-            self._answer(watcher, number, None)
+        for watcher, number, changed in self._watchers.tell(operations):
+            self._answer(watcher, number, changed)
 
     # --- out ----------------------------------------------------------------------------------------------------
 

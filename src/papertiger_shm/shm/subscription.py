@@ -1,8 +1,8 @@
 """A line to the manager on which one collection's changes are waited for.
 
-A connection of its own, since the manager does not answer before something changes. What changed is not said: who is
-woken looks. How a request travels, and is sent again where a connection was lost, is the channel's business; a manager
-that does not know the subscription answers at once, so that nothing is missed in between.
+A connection of its own, since the manager does not answer before something changes. How a request travels, and is sent
+again where a connection was lost, is the channel's business; a manager that does not know the subscription answers at
+once, so that nothing is missed in between.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ class ShmSubscription:
         self._closed = False
         channel.ask(wire.AWAIT, collection)
 
-    def wait(self, seconds: float) -> None:
-        """Return when something may have changed since the last return, or since the making; at the latest after
-        ``seconds``. Raises ManagerUnavailable where there is no manager any more, InvalidRequest after ``close``."""
+    def wait(self, seconds: float) -> list[str] | None:
+        """The ids that have changed since the last return, or since the making, as soon as there are any; none after
+        ``seconds``; None where any may have. Raises ManagerUnavailable where there is no manager any more,
+        InvalidRequest after ``close``."""
         if self._posted is None or not self._channel.is_under_way(self._posted):
             self._posted = self._channel.post(wire.AWAIT, self._collection)
-        if self._channel.await_answer(self._posted, seconds):
-            posted, self._posted = self._posted, None
-            posted.result()
+        if not self._channel.await_answer(self._posted, seconds):
+            return []
+        posted, self._posted = self._posted, None
+        changed: list[bytes] | None = posted.result()
+        return None if changed is None else [id.decode() for id in changed]
 
     def close(self) -> None:
         """End it; a thread that waits is told that the connection is closed. Again does nothing."""

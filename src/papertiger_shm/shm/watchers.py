@@ -1,4 +1,4 @@
-"""Who has asked to be told of changes, by collection, and which of them a request concerns.
+"""Who has asked to be told of changes, by collection, and what a request is to tell them.
 
 One who has asked is told once, and then again only after asking again, so that nobody is sent more than they read. No
 socket and no answer enters this room: connections are keys here.
@@ -6,45 +6,73 @@ socket and no answer enters this room: connections are keys here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Generic, TypeAlias, TypeVar
 
-from ..engine import ClearAcross, ClearBelow, Operation
+from ..engine import Clear, ClearAcross, ClearBelow, Operation
 
-__all__ = ["Watchers"]
+__all__ = ["Changed", "Watchers"]
 
-Peer = TypeVar("Peer")
+Peer = TypeVar("Peer", bound=Hashable)
 
-_QUIET, _CHANGED = 0, -1
+Changed: TypeAlias = "list[bytes] | None"
+"""The keys that have changed; None: any of the collection may have."""
+
+MOST_KEYS = 64
+
+
+class _Watch:
+    """What one peer has not been told of yet, and the number of the request with which it waits, or 0."""
+
+    __slots__ = ("anything", "keys", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.keys: dict[bytes, None] = {}
+        self.anything = False
+
+    def add(self, key: bytes | None) -> None:
+        """The key has changed; None: all may have."""
+        if key is not None and len(self.keys) < MOST_KEYS:
+            self.keys[key] = None
+        else:
+            self.anything = True
+
+    def has_news(self) -> bool:
+        return self.anything or bool(self.keys)
+
+    def take(self) -> Changed:
+        changed = None if self.anything else [*self.keys]
+        self.keys, self.anything, self.number = {}, False, 0
+        return changed
 
 
 class Watchers(Generic[Peer]):
-    """Of each collection those who watch it, and the number of the request with which each waits.
-
-    In place of a number: 0 for one who does not wait, and for whom nothing has changed; -1 where something has.
-    """
+    """Each watches one collection, from the first time that it asks."""
 
     def __init__(self) -> None:
-        self._of: dict[bytes, dict[Peer, int]] = {}
+        self._of: dict[bytes, dict[Peer, _Watch]] = {}
         self._watched_by: dict[Peer, bytes] = {}
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def ask(self, peer: Peer, number: int, collection: bytes) -> bool:
-        """Whether to tell ``peer`` at once; otherwise with the next change.
+    def ask(self, peer: Peer, number: int, collection: bytes) -> Iterator[Changed]:
+        """What to tell at once, if anything; otherwise the next change is told.
 
-        At once is whoever begins to watch the collection, and whoever missed a change since the last answer.
+        At once is told whoever begins to watch the collection, and whoever has missed a change since the last answer.
         """
         if self._watched_by.get(peer) != collection:
             self.forget(peer)
             self._watched_by[peer] = collection
-            self._of.setdefault(collection, {})[peer] = _QUIET
-            return True
-        watching = self._of[collection]
-        at_once = watching[peer] == _CHANGED
-        watching[peer] = _QUIET if at_once else number
-        return at_once
+            self._of.setdefault(collection, {})[peer] = _Watch()
+            yield None
+            return
+        watch = self._of[collection][peer]
+        if watch.has_news():
+            yield watch.take()
+        else:
+            watch.number = number
 
     def forget(self, peer: Peer) -> None:
         """It does not watch any more, if it did."""
@@ -55,25 +83,23 @@ class Watchers(Generic[Peer]):
             if not watching:
                 del self._of[collection]
 
-    def concerned(self, operations: Iterable[Operation]) -> list[tuple[Peer, int]]:
+    def tell(self, operations: Iterable[Operation]) -> list[tuple[Peer, int, Changed]]:
         """Those who wait and are to be told now, each with the number of its request."""
-        told = []
-        for collection in {name for operation in operations for name in self._touched(operation)}:
-            watching = self._of[collection]
-            for peer, number in watching.items():
-                if number > _QUIET:
-                    told.append((peer, number))
-                    watching[peer] = _QUIET
-                else:
-                    watching[peer] = _CHANGED
-        return told
+        concerned: dict[Peer, _Watch] = {}
+        for operation in operations:
+            key = None if isinstance(operation, (Clear, ClearBelow, ClearAcross)) else operation.key
+            for collection in self._touched(operation):
+                for peer, watch in self._of[collection].items():
+                    watch.add(key)
+                    concerned[peer] = watch
+        return [(peer, watch.number, watch.take()) for peer, watch in concerned.items() if watch.number]
 
-    def _touched(self, operation: Operation) -> Iterator[bytes] | Sequence[bytes]:
+    def _touched(self, operation: Operation) -> Iterable[bytes]:
         """The watched collections that an operation may have changed."""
         if isinstance(operation, ClearBelow):
-            return (name for name in self._of if name.startswith(operation.prefix))
+            return [name for name in self._of if name.startswith(operation.prefix)]
         if isinstance(operation, ClearAcross):
-            return (name for name in self._of if _is_across(name.partition(b"\0")[2], operation))
+            return [name for name in self._of if _is_across(name.partition(b"\0")[2], operation)]
         return (operation.collection,) if operation.collection in self._of else ()
 
 

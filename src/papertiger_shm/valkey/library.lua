@@ -140,7 +140,7 @@ local function keys_of(request, name)
     local prefix = request.prefix
     return {
         items = prefix .. 'items:' .. name, order = prefix .. 'order:' .. name, index = prefix .. 'index:' .. name,
-        name = name, seen = {},
+        name = name, seen = {}, changed = {},
     }
 end
 
@@ -157,6 +157,7 @@ end
 local function enter(step)
     local collection, member = step[2], step[3]
     collection.has_gained = true
+    collection.changed[#collection.changed + 1] = step[5]
     redis.call('HSET', collection.items, step[5], step[6])
     redis.call('ZADD', collection.order, 0, member)
     for _, key in ipairs(step[4]) do
@@ -165,18 +166,21 @@ local function enter(step)
 end
 
 local function store(step)
-    step[2].has_changed = true
-    redis.call('HSET', step[2].items, step[3], step[4])
+    local collection, id = step[2], step[3]
+    collection.changed[#collection.changed + 1] = id
+    redis.call('HSET', collection.items, id, step[4])
 end
 
 local function drop(step)
-    step[2].has_lost = true
-    redis.call('HDEL', step[2].items, step[3])
+    local collection, id = step[2], step[3]
+    collection.has_lost = true
+    collection.changed[#collection.changed + 1] = id
+    redis.call('HDEL', collection.items, id)
 end
 
 local function clear(step)
     local collection = step[2]
-    collection.has_lost = true
+    collection.has_lost, collection.is_cleared = true, true
     redis.call('UNLINK', collection.items, collection.order, collection.index)
 end
 
@@ -314,6 +318,20 @@ local function register(request, collection)
     end
 end
 
+local MOST_IDS = 64
+
+-- Publish which ids have changed, or nothing where that may be any.
+local function tell(collection)
+    local changed = collection.changed
+    if #changed > 0 or collection.is_cleared then
+        local said = ''
+        if not collection.is_cleared and #changed <= MOST_IDS then
+            said = cmsgpack.pack(changed)
+        end
+        redis.pcall('SPUBLISH', collection.items, said) -- who may not publish has written all the same
+    end
+end
+
 -- One atomic request: all of its operations, or, with an error, none. Everything is decided first and written then,
 -- since a server does not take back what a function has written.
 --
@@ -336,7 +354,7 @@ local function commit(keys, args)
     for at, name in ipairs(cmsgpack.unpack(args[3])) do
         local first = 2 + 3 * at
         local collection = {
-            items = keys[first], order = keys[first + 1], index = keys[first + 2], name = name, seen = {},
+            items = keys[first], order = keys[first + 1], index = keys[first + 2], name = name, seen = {}, changed = {},
             held = redis.call('EXISTS', keys[first]) == 1,
         }
         request.collections[at], request.by_name[name] = collection, collection
@@ -352,10 +370,7 @@ local function commit(keys, args)
     end
     for _, collection in pairs(request.by_name) do
         register(request, collection)
-        if collection.has_gained or collection.has_lost or collection.has_changed then
-            -- Who may write and not publish is no reason to leave the work half done.
-            redis.pcall('SPUBLISH', collection.items, '')
-        end
+        tell(collection)
     end
     if #request.plan > 0 then
         redis.call('HSET', state, 'change', string.format('%.0f', request.change), 'commits', (before[2] or 0) + 1)

@@ -1,8 +1,8 @@
 """A line to the server on which one collection's changes are waited for, by sharded publish and subscribe.
 
 The server's functions publish on a channel that has the name of the collection's ``items`` key, so that in a cluster
-both are on one node. What is published is empty: who is woken looks. Nothing is polled, but for a server that vanished
-without a word.
+both are on one node. What is published are the ids that have changed, packed, or nothing where that may be any. Nothing
+is polled, but for a server that vanished without a word.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import valkey
 from valkey.exceptions import ValkeyError
 
@@ -34,12 +35,13 @@ class ValkeySubscription:
         self._closed = False
         self._line = self._subscribed()
 
-    def wait(self, seconds: float) -> None:
-        """Return when something may have changed since the last return, or since the making; at the latest after
-        ``seconds``. Raises ManagerUnavailable where there is no server, InvalidRequest after ``close``."""
+    def wait(self, seconds: float) -> list[str] | None:
+        """The ids that have changed since the last return, or since the making, as soon as there are any; none after
+        ``seconds``; None where any may have. Raises ManagerUnavailable where there is no server, InvalidRequest after
+        ``close``."""
         if self._pid != os.getpid():
             self._line = self._subscribed()  # the old one is the parent's
-            return
+            return None
         until = time.monotonic() + min(seconds, LONGEST)
         while (left := until - time.monotonic()) > 0:
             try:
@@ -53,7 +55,8 @@ class ValkeySubscription:
             if message["type"] in ("lost", "sunsubscribe"):  # the second where the store has moved to another node
                 self._line.close()
                 self._line = self._subscribed()
-            return
+            return _ids(message)
+        return [] if seconds < LONGEST else None
 
     def close(self) -> None:
         """End it; a thread that waits is told that the connection is closed. Again does nothing."""
@@ -77,3 +80,11 @@ class ValkeySubscription:
             return line
 
         return self._backend.asked(ask)
+
+
+def _ids(message: dict[str, Any]) -> list[str] | None:
+    """What a message says to have changed. None for all that is no such message: the line was lost in between."""
+    if message["type"] != "smessage" or not message["data"]:
+        return None
+    ids: list[str] = msgpack.unpackb(message["data"], raw=False)
+    return ids
