@@ -1143,6 +1143,10 @@ NONSENSE: list[Any] = [
     [1, wire.READ, b"c", "get_many", [b"k"]],
     [1, wire.READ],
     [1, wire.RETRIES, "many"],
+    [1, wire.AWAIT, b"c"],
+    [1, wire.AWAIT, "c", True],
+    [1, wire.AWAIT, b"c", 1],
+    [0, wire.AWAIT, b"c", True],
 ]
 
 

@@ -14,8 +14,10 @@ def put(key: bytes, collection: bytes = ONE) -> Operation:
     return Put(collection, key, 0, (), b"")
 
 
-def asked(watchers: Watchers[str], peer: str, number: int, collection: bytes = ONE) -> list[Changed]:
-    return list(watchers.ask(peer, number, collection))
+def asked(
+    watchers: Watchers[str], peer: str, number: int, collection: bytes = ONE, *, begins: bool = False
+) -> list[Changed]:
+    return list(watchers.ask(peer, number, collection, begins=begins))
 
 
 def test_who_begins_is_told_to_look_at_once_and_then_waits() -> None:
@@ -26,6 +28,13 @@ def test_who_begins_is_told_to_look_at_once_and_then_waits() -> None:
     assert watchers.tell([put(b"c")]) == []
     assert asked(watchers, "p", 3) == [[b"c"]]
     assert asked(watchers, "p", 4) == []
+
+
+def test_who_begins_anew_is_told_to_look_though_nothing_changed() -> None:
+    watchers: Watchers[str] = Watchers()
+    asked(watchers, "p", 1, begins=True)
+    assert asked(watchers, "p", 2, begins=True) == [None]
+    assert asked(watchers, "p", 3) == []
 
 
 def test_other_collections_are_nobody_s_business() -> None:

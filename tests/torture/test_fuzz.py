@@ -389,6 +389,7 @@ def a_request(chance: random.Random) -> list[Any]:
             [number, wire.READ, table, chance.choice(["scan", "entries", "get_many"]), [[key]]],
             [number, wire.COLLECTIONS],
             [number, wire.STATS],
+            [number, wire.AWAIT, table, chance.random() < 0.5],
             [number, wire.PING],
             [0, wire.RETRIES, chance.randrange(10)],
         ]

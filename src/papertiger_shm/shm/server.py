@@ -256,10 +256,10 @@ class Server:
 
     def _await(self, peer: Peer, message: list[Any]) -> None:
         """Answer with what has changed, when something has."""
-        number, _, collection = message if len(message) == 3 else (0, 0, None)
-        if type(collection) is not bytes or not 0 < number < 1 << 63:
+        number, _, collection, begins = message if len(message) == 4 else (0, 0, None, None)
+        if type(collection) is not bytes or type(begins) is not bool or not 0 < number < 1 << 63:
             raise WireError("not a wait")
-        for changed in self._watchers.ask(peer, number, collection):
+        for changed in self._watchers.ask(peer, number, collection, begins=begins):
             self._answer(peer, number, changed)
 
     def _hear(self, peer: Peer, message: list[Any]) -> None:

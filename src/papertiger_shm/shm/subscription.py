@@ -24,14 +24,14 @@ class ShmSubscription:
         self._give_back = give_back
         self._posted: Posted | None = None
         self._closed = False
-        channel.ask(wire.AWAIT, collection)
+        channel.ask(wire.AWAIT, collection, True)
 
     def wait(self, seconds: float) -> list[str] | None:
         """The ids that have changed since the last return, or since the making, as soon as there are any; none after
         ``seconds``; None where any may have. Raises ManagerUnavailable where there is no manager any more,
         InvalidRequest after ``close``."""
         if self._posted is None or not self._channel.is_under_way(self._posted):
-            self._posted = self._channel.post(wire.AWAIT, self._collection)
+            self._posted = self._channel.post(wire.AWAIT, self._collection, False)
         if not self._channel.await_answer(self._posted, seconds):
             return []
         posted, self._posted = self._posted, None

@@ -57,12 +57,13 @@ class Watchers(Generic[Peer]):
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def ask(self, peer: Peer, number: int, collection: bytes) -> Iterator[Changed]:
+    def ask(self, peer: Peer, number: int, collection: bytes, *, begins: bool) -> Iterator[Changed]:
         """What to tell at once, if anything; otherwise the next change is told.
 
-        At once is told whoever begins to watch the collection, and whoever has missed a change since the last answer.
+        At once is told whoever ``begins``, or is not known to watch the collection, and whoever has missed a change
+        since the last answer.
         """
-        if self._watched_by.get(peer) != collection:
+        if begins or self._watched_by.get(peer) != collection:
             self.forget(peer)
             self._watched_by[peer] = collection
             self._of.setdefault(collection, {})[peer] = _Watch()

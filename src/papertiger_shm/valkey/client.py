@@ -302,7 +302,7 @@ class ValkeyBackend:
     def close(self) -> None:
         """Close the connections; again does nothing."""
         for subscription in list(self._subscriptions):
-            subscription.close()
+            subscription.cut()
         self._node.close()
 
 

@@ -46,7 +46,10 @@ class ValkeySubscription:
         while (left := until - time.monotonic()) > 0:
             try:
                 message = self._line.get_message(timeout=left)
-            except (ValkeyError, OSError, ValueError):
+            except Exception as error:
+                # Of a line that another thread cuts anything may be raised.
+                if not self._closed and not isinstance(error, (ValkeyError, OSError)):
+                    raise
                 message = {"type": "lost"}
             if self._closed:
                 raise InvalidRequest(f"the connection to {self._backend.url} is closed: connect again")
@@ -59,10 +62,16 @@ class ValkeySubscription:
         return [] if seconds < LONGEST else None
 
     def close(self) -> None:
-        """End it; a thread that waits is told that the connection is closed. Again does nothing."""
+        """End it; again does nothing."""
         self._closed = True
         if self._pid == os.getpid():
             self._line.close()
+
+    def cut(self) -> None:
+        """From another thread: one that waits is told that the connection is closed, and closes this."""
+        self._closed = True
+        if self._pid == os.getpid() and self._line.connection is not None:
+            self._line.connection.disconnect()
 
     def _subscribed(self) -> Any:
         """A line on which the server has said that it will tell."""
