@@ -162,7 +162,7 @@ class Running:
         # Not a pipe: whoever a killed run leaves behind would hold it open.
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                command,
                 cwd=suite.path,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -262,6 +262,13 @@ class Suite:
         except FileNotFoundError:
             return []
 
+    def kill(self) -> None:
+        """What happens to every process of every run when a machine is turned off."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.assert_nothing_left()
+
     def forget(self) -> None:
         """Empty the log and every ``first``, for another run of the same suite."""
         for file in [self.path / "log", *self.path.glob("*.first")]:
@@ -269,11 +276,15 @@ class Suite:
 
     def start(self, *arguments: str, **environment: str | None) -> Running:
         """Begin a run; ``environment`` is added to the clean one, None takes away."""
-        return self._start(["-m", "pytest", *arguments], environment)
+        return self._start([sys.executable, "-m", "pytest", *arguments], environment)
+
+    def start_under(self, launcher: Sequence[str], *arguments: str, **environment: str | None) -> Running:
+        """Begin a run by way of another program, which is given the command."""
+        return self._start([*launcher, sys.executable, "-m", "pytest", *arguments], environment)
 
     def program(self, *command: str, **environment: str | None) -> Running:
         """Begin a run in another way: by a program of the suite's."""
-        return self._start(command, environment)
+        return self._start([sys.executable, *command], environment)
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str | None]) -> Running:
         running = Running(self, command, self._merged(environment))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,7 +65,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 def killed(suite: Suite, url: str, run: str) -> None:
     """A run all of whose processes were killed while its tests were at work."""
     started(suite, url, run)
-    kill(suite)
+    suite.kill()
     if not url.startswith("shm:"):
         expire_leases(url)
 
@@ -78,13 +76,6 @@ def started(suite: Suite, url: str, run: str) -> None:
     arguments = ["-n2", f"--papertiger-url={url}", f"--papertiger-run={run}"]
     # The store is not one of the suite's own.
     suite.start(*arguments, PAPERTIGER_DIR=os.environ.get("PAPERTIGER_DIR")).wait_for("use", "server", count=2)
-
-
-def kill(suite: Suite) -> None:
-    for pid in suite.processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    suite.assert_nothing_left()
 
 
 def expire_leases(url: str) -> None:
@@ -124,7 +115,7 @@ def test_a_living_run_is_left_alone(suite: Suite, url: str) -> None:
         before = connection.collections()
         assert gc(url) == []
         assert connection.collections() == before
-        kill(suite)
+        suite.kill()
 
 
 def test_who_takes_part_meanwhile_keeps_it(suite: Suite, url: str) -> None:
