@@ -99,8 +99,7 @@ def check(ctx: click.Context, store: str | None, as_json: bool) -> None:
 def gc(store: str | None, dry_run: bool, everywhere: bool, as_json: bool) -> None:
     """Remove what killed runs left, data and all: of one store, or of all.
 
-    Never touched is a store whose manager or owner is alive, or which some process still reads. In such a store, one on
-    a server for instance, what test runs left all of whose processes are dead is removed, if it is named.
+    Never touched is a store whose manager or owner is alive, or which some process still reads.
     """
     from papertiger_shm.cli.gc import collect
 
