@@ -39,24 +39,38 @@ class Address:
     """Whether this is a process that pytest-xdist started."""
     controlled: bool
     """Whether the controller has this plugin, and tells of the workers that die."""
+    controller: str | None = None
+    """The controller's lease, by which others can tell that it lives, where it has taken one."""
 
     @property
     def prefix(self) -> str:
         """What the namespaces of tests begin with: in a store that is not the run's own, other runs may be too."""
         return "" if self.own else f"{self.run_id}/"
 
-    def handed_over(self) -> dict[str, str]:
+    def handed_over(self, controller: str | None) -> dict[str, str]:
         """For a worker, as plain text."""
-        own = "1" if self.own else ""
-        return {_URL: self.url, _RUN: self.run_id, "papertiger_party": self.party, "papertiger_own": own}
+        return {
+            _URL: self.url,
+            _RUN: self.run_id,
+            "papertiger_party": self.party,
+            "papertiger_own": "1" if self.own else "",
+            "papertiger_controller": controller or "",
+        }
 
 
 def address_of(config: pytest.Config) -> Address:
     """The address for this process."""
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None and _URL in given:
-        own = bool(given["papertiger_own"])
-        return Address(given[_URL], given[_RUN], given["papertiger_party"], own, in_worker=True, controlled=True)
+        return Address(
+            given[_URL],
+            given[_RUN],
+            given["papertiger_party"],
+            own=bool(given["papertiger_own"]),
+            in_worker=True,
+            controlled=True,
+            controller=given["papertiger_controller"] or None,
+        )
     asked = config.getoption(_URL) or _url_from_environment()
     fresh: str = secrets.token_hex(6) if given is None else given["testrunuid"][:12]
     run_id = config.getoption(_RUN)

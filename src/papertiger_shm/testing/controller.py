@@ -16,6 +16,7 @@ from papertiger_shm.testing.address import Address
 
 if TYPE_CHECKING:
     from papertiger_shm import Connection
+    from papertiger_shm.backend import Lease
     from papertiger_shm.testing.conclusion import Conclusion
     from papertiger_shm.testing.roster import Roster
 
@@ -33,13 +34,19 @@ class Controller:
         self.conclusion: Conclusion | None = None
         self._config = config
         self._connection: Connection | None = None
+        self._lease: Lease | None = None
+        self._looked = False
         self._roster: Roster | None = None
         self._deaths = 0
         self._problem: str | None = None
 
     def worker_starts(self, node: Any) -> None:
         """Tell a worker of the run; one that is started late is expected by the others."""
-        node.workerinput.update(self.address.handed_over())
+        if self.address.party and not self._looked:
+            # Those on other hosts have to know whether anybody is left here who starts workers.
+            with self._noting_problems():
+                self._look_for_the_store()
+        node.workerinput.update(self.address.handed_over(None if self._lease is None else self._lease.id))
         self._silent.add(node.gateway.id)
         if self._roster is not None:
             with self._noting_problems():
@@ -58,16 +65,23 @@ class Controller:
                     self._roster.settle(self.address.party + node.gateway.id, replaced=self._will_be_replaced())
 
     def _look_for_the_store(self) -> None:
-        """From the first death on there is a connection, which also keeps the store when all workers die at once."""
+        """From the first death on there is a connection, which also keeps the store when all workers die at once.
+
+        Where other hosts share the run there is one from the beginning on.
+        """
         from papertiger_shm import ManagerUnavailable, connect
         from papertiger_shm.testing.roster import Roster, run_namespace
 
+        self._looked = True
         if self._connection is None:
             try:
-                self._connection = connect(self.address.url)
+                connection = connect(self.address.url)
             except ManagerUnavailable:
                 return
-            self._roster = Roster(self._connection, run_namespace(self.address.run_id), self.address.party)
+            self._connection = connection
+            self._lease = connection.lease()
+            namespace = run_namespace(self.address.run_id)
+            self._roster = Roster(connection, namespace, self.address.party, controller=self._lease.id)
 
     def _will_be_replaced(self) -> bool:
         """As pytest-xdist decides it, right after it has told us of the death."""
@@ -85,6 +99,16 @@ class Controller:
 
     def conclude(self) -> None:
         """All workers have ended: end the run."""
+        try:
+            self._conclude()
+        finally:
+            if self._connection is not None:
+                if self._lease is not None:
+                    with self._noting_problems():
+                        self._lease.release()
+                self._connection.close()
+
+    def _conclude(self) -> None:
         path = self._config.getoption("papertiger_report")
         # Workers that were interrupted have not told.
         if not self.used and not self._silent and path is None:
@@ -96,8 +120,6 @@ class Controller:
             if path is not None:
                 report = nothing(self.address) if self.conclusion is None else self.conclusion.report
                 Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        if self._connection is not None:
-            self._connection.close()
 
     def _noting_problems(self) -> _Noting:
         return _Noting(self)

@@ -32,9 +32,14 @@ NO_TEST: Final = Test(None, None)
 
 
 class Participant:
-    """One worker's part in a run. ``controlled``: an xdist controller tells of the workers that die."""
+    """One worker's part in a run.
 
-    def __init__(self, connection: Connection, run_id: str, worker: str, *, controlled: bool) -> None:
+    ``controlled``: an xdist controller tells of the workers that die; ``controller``: its lease, where it has one.
+    """
+
+    def __init__(
+        self, connection: Connection, run_id: str, worker: str, *, controlled: bool, controller: str | None = None
+    ) -> None:
         self.connection = connection
         self.run_id = run_id
         self.namespace = run_namespace(run_id)
@@ -43,9 +48,9 @@ class Participant:
         self._leases: dict[int, Lease] = {}
         self._ending: tuple[Transaction, str | None] | None = None
         self._pid = os.getpid()
-        self._entry = {**expected(worker, replaces=None), "state": RUNNING, "controlled": controlled}
-        self._entry["lease"] = self.lease_id
-        self._write()
+        entry = expected(worker, replaces=None, controller=controller)
+        self._entry = {**entry, "state": RUNNING, "controlled": controlled, "lease": self.lease_id}
+        self.roster.arrive(self._entry)
 
     @property
     def lease_id(self) -> str:

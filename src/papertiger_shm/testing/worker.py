@@ -98,7 +98,9 @@ class Worker:
         # Two: what a test does to its connection, or leaves open on it, is no business of the run's.
         own = connect(address.url, start=address.own, timeout=TIMEOUT)
         self.connection = connect(address.url, start=address.own, timeout=TIMEOUT)
-        participant = Participant(own, address.run_id, self.name, controlled=address.controlled)
+        participant = Participant(
+            own, address.run_id, self.name, controlled=address.controlled, controller=address.controller
+        )
         self.run = Run(participant, self._shared_directory)
         self._gate = Gate(participant, self.run.lock)
         self._ownership = Ownership(participant, self._dispose)
