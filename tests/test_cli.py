@@ -18,12 +18,11 @@ from typing import Any
 
 import pytest
 
+from command_line import COMMAND, SECONDS, answered, refused, run, said
 from papertiger_shm import Connection, Customers, Events, Manager, ManagerUnavailable, connect, leftovers
 from papertiger_shm.shm import segment as segments
 
 SIZE = "16 MiB"
-SECONDS = 60.0
-COMMAND = [sys.executable, "-m", "papertiger_shm"]
 
 OWNER = """
 import sys
@@ -54,38 +53,6 @@ def manager() -> Iterator[Manager]:
 def connection(manager: Manager) -> Iterator[Connection]:
     with manager.connect() as connection:
         yield connection
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-
-def said(*arguments: str, **environment: str) -> str:
-    """What a command that succeeds says, which to a pipe is plain text."""
-    done = run(*arguments, **environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\x1b" not in done.stdout
-    return done.stdout
-
-
-def answered(*arguments: str, **environment: str) -> Any:
-    return json.loads(said(*arguments, "--json", **environment))
-
-
-def refused(status: int, *arguments: str, **environment: str) -> str:
-    """Why a command fails, with this exit status; in words and not in a traceback."""
-    done = run(*arguments, **environment)
-    assert done.returncode == status, done
-    assert "Traceback" not in done.stderr
-    assert "\x1b" not in done.stdout + done.stderr
-    return done.stderr
 
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:
@@ -408,7 +375,7 @@ def test_gc_of_one_store(manager: Manager, root: Path) -> None:
     left_by_a_dead_run("dead-2")
     assert [left["url"] for left in answered("gc", "shm://dead-1")["leftovers"]] == ["shm://dead-1"]
     assert sorted(os.listdir(root)) == ["ci", "dead-2"]
-    assert "papertiger-shm stop" in refused(1, "gc", "ci")
+    assert "papertiger-shm stop" in said("gc", "ci")
     assert "there is no such store" in refused(1, "gc", "nobody")
     said("gc", "dead-2")
 

@@ -99,7 +99,10 @@ def check(ctx: click.Context, store: str | None, as_json: bool) -> None:
 def gc(store: str | None, dry_run: bool, everywhere: bool, as_json: bool) -> None:
     """Remove what killed runs left, data and all: of one store, or of all.
 
-    Never touched is a store whose manager or owner is alive, or which some process still reads.
+    Never touched is a store whose manager or owner is alive, or which some process still reads. From such a store, or
+    one on a server, what test runs left there of which no process lives is removed, if the store is named; on a
+    server a process counts as alive for ten seconds after its death. What their shared fixtures started outside of
+    the store is not ended.
     """
     from papertiger_shm.cli.gc import collect
 
@@ -157,7 +160,10 @@ def load(places: tuple[str, ...], table: str, indexes: tuple[str, ...], namespac
 @STORE
 @JSON
 def stop(store: str | None, as_json: bool) -> None:
-    """Stop a store's manager, whoever started it; the data goes with it."""
+    """Stop a store's manager, whoever started it; the data goes with it.
+
+    Of a store on a server the data is removed, and the server goes on.
+    """
     from papertiger_shm.cli.stop import stop
 
     stop(store, as_json=as_json)

@@ -76,7 +76,10 @@ def _announce(answer: dict[str, Any], as_json: bool) -> None:
 def _name(url: str) -> str:
     scheme, _, name = url.partition("://")
     if scheme.lower() != "shm":
-        raise InvalidRequest(f"serve was asked for {url!r}, and managers serve shm:// only: give a name, or 'shm://ci'")
+        raise InvalidRequest(
+            "serve was asked for the URL of another thing, and managers serve shm:// only: give a name, or 'shm://ci'; "
+            "a Valkey or Redis server is there already"
+        )
     return name
 
 

@@ -1,4 +1,4 @@
-"""``papertiger-shm stop``: ends a store, data and all, from outside."""
+"""``papertiger-shm stop``: ends a store, data and all, from outside; of a server that it is on nothing else."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ def stop(store: str | None, *, as_json: bool) -> None:
     with open_store(store) as connection:
         url = connection.url
         connection.stop_manager()
+    if not url.startswith("shm://"):
+        click.echo(json.dumps({"url": url, "stopped": True}) if as_json else f"removed {url}; the server goes on")
+        return
     deadline = time.monotonic() + GONE_SECONDS
     while _answers(url):
         if time.monotonic() >= deadline:

@@ -20,13 +20,13 @@ __all__ = ["show"]
 def show(store: str | None, *, as_json: bool) -> None:
     """Print the runs in ``store`` as tables, or as one JSON list."""
     with connect(store_url(store)) as connection:
-        runs = runs_in(connection)
+        url, runs = connection.url, runs_in(connection)
     if as_json:
         click.echo(json.dumps(runs, indent=2))
     elif runs:
         print_runs(runs)
     else:
-        click.echo(f"no run of tests has to do with {store_url(store) or 'this store'} just now")
+        click.echo(f"no run of tests has to do with {url} just now")
 
 
 def print_runs(runs: list[dict[str, Any]]) -> None:

@@ -13,14 +13,27 @@ if TYPE_CHECKING:
     from papertiger_shm.testing.declaration import SharedFixtureWarning, shared_fixture
     from papertiger_shm.testing.failure import SharedFixtureFailed
     from papertiger_shm.testing.overview import runs_in
+    from papertiger_shm.testing.remains import DeadRun, dead_runs, remove_dead_run
     from papertiger_shm.testing.run import Run
 
-__all__ = ["Run", "SharedFixtureFailed", "SharedFixtureWarning", "runs_in", "shared_fixture"]
+__all__ = [
+    "DeadRun",
+    "Run",
+    "SharedFixtureFailed",
+    "SharedFixtureWarning",
+    "dead_runs",
+    "remove_dead_run",
+    "runs_in",
+    "shared_fixture",
+]
 
 _HOMES = {
+    "DeadRun": "remains",
     "Run": "run",
     "SharedFixtureFailed": "failure",
     "SharedFixtureWarning": "declaration",
+    "dead_runs": "remains",
+    "remove_dead_run": "remains",
     "runs_in": "overview",
     "shared_fixture": "declaration",
 }

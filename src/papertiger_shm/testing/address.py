@@ -47,6 +47,12 @@ class Address:
         """What the namespaces of tests begin with: in a store that is not the run's own, other runs may be too."""
         return "" if self.own else f"{self.run_id}/"
 
+    @property
+    def shown(self) -> str:
+        """The URL for people; of a server's, which may have a password in it, only the scheme."""
+        scheme = self.url.partition("://")[0]
+        return self.url if scheme == "shm" else f"{scheme}://..."
+
     def handed_over(self, controller: str | None) -> dict[str, str]:
         """For a worker, as plain text."""
         return {

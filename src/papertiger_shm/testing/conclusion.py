@@ -24,7 +24,7 @@ def nothing(address: Address) -> dict[str, Any]:
     """The report of a run that had no use for a store."""
     return {
         "run": address.run_id,
-        "url": address.url,
+        "url": address.shown,
         "tests": 0,
         "overhead_seconds_per_test": 0.0,
         "workers": [],
@@ -55,12 +55,17 @@ def conclude(address: Address, *, keep: bool) -> Conclusion | None:
     with connection:
         namespace = run_namespace(address.run_id)
         conclusion = _gathered(connection, namespace, address)
-        ours = [member for member in Members(connection, namespace) if member["id"].startswith(address.party)]
-        died = [member["namespace"] for member in ours if member["namespace"] is not None]
+        ours_to_end = not Roster(connection, namespace, address.party).others()
+        died = [
+            member["namespace"]
+            for member in Members(connection, namespace)
+            # Of the others nobody is left where the end is ours.
+            if member["namespace"] is not None and (ours_to_end or member["id"].startswith(address.party))
+        ]
         if keep:
             conclusion.kept += died
         left = {*died} - {*conclusion.kept}
-        if not Roster(connection, namespace, address.party).others():
+        if ours_to_end:
             # Else it is for those who share the run to do, when they have ended theirs.
             if any(record["state"] != "gone" for record in SharedFixtures(connection, namespace)):
                 conclusion.problems += _disposed(connection, address)
@@ -91,6 +96,7 @@ def _gathered(connection: Connection, namespace: str, address: Address) -> Concl
     overhead = sum(figure.get("overhead", 0.0) for figure in figures)
     report = {
         **nothing(address),
+        "url": connection.url,
         "tests": tests,
         "overhead_seconds_per_test": overhead / tests if tests else 0.0,
         "workers": [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -142,9 +143,12 @@ class Controller:
         lines += [_line(row) for row in report["shared_fixtures"]]
         lines += self.conclusion.problems
         if self.conclusion.kept:
-            name = self.address.url.removeprefix("shm://")
-            lines.append(f"kept in {self.address.url}, until `papertiger-shm stop {name}` or for an hour:")
-            lines += [f"  papertiger-shm dump {name} FILE.jsonl --namespace '{kept}'" for kept in self.conclusion.kept]
+            url: str = report["url"]
+            name = quote(url.removeprefix("shm://"))
+            until = ", or for an hour" if self.address.own else ""
+            lines.append(f"kept in {url}, until `papertiger-shm stop {name}`{until}:")
+            dump = f"  papertiger-shm dump {name} FILE.jsonl --namespace"
+            lines += [f"{dump} {quote(kept)}" for kept in self.conclusion.kept]
         if self._config.option.verbose > 0 and report["tests"]:
             lines.append(
                 f"{report['overhead_seconds_per_test'] * 1e3:.2f} ms of overhead for each of {report['tests']} tests"

@@ -10,9 +10,9 @@ from typing import Any
 
 from papertiger_shm import Connection
 from papertiger_shm.testing.ownership import SharedFixtures, value_id_of
-from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members, has
+from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members, has, run_namespace
 
-__all__ = ["runs_in"]
+__all__ = ["run_in", "runs_in", "runs_of"]
 
 
 def runs_in(connection: Connection) -> list[dict[str, Any]]:
@@ -22,18 +22,25 @@ def runs_in(connection: Connection) -> list[dict[str, Any]]:
     items, waits_for. Of a shared fixture: name, state, owner, seconds, holders.
     """
     sizes = connection.collections()
-    runs = sorted({place for table, place, _ in sizes if table == Members.table_name and place.startswith(RUNS + "/")})
-    return [
-        {
-            "run": place.partition("/")[2],
-            "workers": [
-                _worker(connection, member, sizes)
-                for member in sorted(Members(connection, place), key=lambda member: member["id"])
-            ],
-            "shared_fixtures": _fixtures(connection, place),
-        }
-        for place in runs
-    ]
+    return [run_in(connection, run, sizes) for run in runs_of(sizes)]
+
+
+def runs_of(sizes: list[tuple[str, str, int]]) -> list[str]:
+    """The ids of the runs among a store's collections."""
+    return sorted({place.split("/")[1] for _, place, _ in sizes if place.startswith(RUNS + "/")})
+
+
+def run_in(connection: Connection, run: str, sizes: list[tuple[str, str, int]]) -> dict[str, Any]:
+    """One of ``runs_in``; ``sizes`` are the store's collections."""
+    place = run_namespace(run)
+    return {
+        "run": run,
+        "workers": [
+            _worker(connection, member, sizes)
+            for member in sorted(Members(connection, place), key=lambda member: member["id"])
+        ],
+        "shared_fixtures": _fixtures(connection, place),
+    }
 
 
 def _worker(connection: Connection, member: dict[str, Any], sizes: list[tuple[str, str, int]]) -> dict[str, Any]:

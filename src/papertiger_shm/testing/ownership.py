@@ -19,6 +19,7 @@ __all__ = [
     "FAILED",
     "READY",
     "SETTING_UP",
+    "TEARING_DOWN",
     "Ownership",
     "Record",
     "SharedFixtures",

@@ -296,6 +296,9 @@ class ValkeyBackend:
 
     def stop_manager(self) -> None:
         """Remove the store, data and all; the server stays."""
+        self.asked(self._remove_keys)
+
+    def _remove_keys(self) -> None:
         for key in self.client.scan_iter(match=self.prefix + b"*", count=1000):
             self.client.unlink(key)
 

@@ -1,0 +1,44 @@
+"""The command line tool, run as its users run it: in a process of its own, for what it says and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+SECONDS = 60.0
+COMMAND = [sys.executable, "-m", "papertiger_shm"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def said(*arguments: str, **environment: str) -> str:
+    """What a command that succeeds says, which to a pipe is plain text."""
+    done = run(*arguments, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    return done.stdout
+
+
+def answered(*arguments: str, **environment: str) -> Any:
+    return json.loads(said(*arguments, "--json", **environment))
+
+
+def refused(status: int, *arguments: str, **environment: str) -> str:
+    """Why a command fails, with this exit status; in words and not in a traceback."""
+    done = run(*arguments, **environment)
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    return done.stderr
