@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from papertiger_shm.backend import Backend, Collection, Lease, Operation
+    from papertiger_shm.resources.checkout import Checkout
     from papertiger_shm.shm.leftovers import Leftover
     from papertiger_shm.shm.manager import Manager
     from papertiger_shm.shm.supervisor import ChildSpec
@@ -183,6 +184,15 @@ class Connection:
     def stop_manager(self) -> None:
         """Have the store's manager stop and remove the store, data and all, whoever started it."""
         self._open().stop_manager()
+
+    def checkout(self, namespace: str | None = None) -> Checkout:
+        """All resource stores on one namespace: ``connection.checkout("test-1").customers.insert({...})``.
+
+        Its ``clear()`` empties the namespace in one request. None is the namespace that is current at each call.
+        """
+        from papertiger_shm.resources.checkout import Checkout
+
+        return Checkout(self, namespace)
 
     def clear_namespace(self, namespace: str) -> None:
         """Delete every item of every table in the namespace and those below it: "a" takes "a/b" along.
