@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from papertiger_shm import Connection, Events, InvalidRequest, Manager, ManagerUnavailable, Supervisor, connect
+from papertiger_shm import (
+    Connection,
+    Events,
+    InvalidRequest,
+    Manager,
+    ManagerUnavailable,
+    Supervisor,
+    WaitTimeout,
+    connect,
+)
 from valkey_proxy import between, cut_short, lost
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
 
@@ -103,6 +112,19 @@ def test_a_manager_that_stands_still_for_a_while() -> None:
             events.insert({"id": "end"})
             assert end() == all_items(events)
             going_on.join()
+
+
+def test_a_manager_that_stands_still_makes_no_wait_longer() -> None:
+    with Manager() as manager, connect(manager.url, timeout=30) as connection:
+        events = Events(connection)
+        os.kill(manager.pid, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            with pytest.raises(WaitTimeout):
+                events.wait_for(0.2, type="x")
+            assert time.monotonic() - begun < 20
+        finally:
+            os.kill(manager.pid, signal.SIGCONT)
 
 
 def test_nobody_waits_for_ever_for_a_manager_that_has_gone() -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 __all__ = [
     "Backend",
+    "Changed",
     "Clear",
     "ClearNamespace",
     "Collection",
@@ -124,16 +125,28 @@ class Collection(Protocol):
         ...
 
 
+class Changed(NamedTuple):
+    """What may have changed in a collection up to the version ``until``, and was not told before.
+
+    ``ids`` are those of the items; None: any, so look at everything. There may be some that have not changed, and none
+    is missing, so an item with a later version than ``until`` is told of again.
+    """
+
+    ids: Sequence[str] | None
+    until: int
+
+
 class Subscription(Protocol):
     """Watches one collection, from its making until ``close()``. For one thread at a time, but for ``close()``."""
 
-    def wait(self, seconds: float) -> Sequence[str] | None:
-        """The ids that may have changed since the last return, or since the making, as soon as there are any.
+    def wait(self, seconds: float) -> Changed:
+        """What has changed since the last return, as soon as anything has. The first time this is at once, and of all.
 
-        None: any may have, so look at everything; after a lost connection or a manager's death, for one. Nothing is
-        missed, and there may be ids that have not changed. None of them after ``seconds``, which may be ``math.inf``.
-        Raises ``InvalidRequest`` once the connection is closed.
+        All may have changed also after a lost connection or a manager's death. No ids after ``seconds``, which may be
+        ``math.inf``, and then now and then for nothing. Raises ``InvalidRequest`` once the connection is closed, and
+        ``ManagerUnavailable`` where there is nobody to tell within the connection's timeout.
         """
+        ...
 
     def close(self) -> None:
         """End it; again does nothing."""

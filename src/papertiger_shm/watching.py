@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from papertiger_shm.backend import Collection
+from papertiger_shm.backend import Changed, Collection
 from papertiger_shm.codec import MISSING, decode, field_value, index_key, shown
 
 __all__ = ["Change", "Wanted", "changes", "first_written", "what_came"]
@@ -43,18 +43,31 @@ class Wanted(NamedTuple):
     equals: dict[str, Any]
     keys: list[bytes]
 
-    def entry(self, view: Collection, id: str) -> Entry | None:
-        """The item of that id, if it is there and as wanted."""
-        entry = view.entry(id)
-        if entry is None or not self.keys:
-            return entry
-        item = decode(entry[1])
+    def entries(self, view: Collection, changed: Changed) -> dict[str, Entry | None] | None:
+        """How the items are that have changed, None for those that are gone or not as wanted; None: look at all.
+
+        That is also where one was written again since: what others were before it cannot be told from a look at one.
+        """
+        if changed.ids is None:
+            return None
+        entries: dict[str, Entry | None] = {}
+        for id in changed.ids:
+            entry = view.entry(id)
+            if entry is not None and entry[0] > changed.until:
+                return None
+            entries[id] = entry if entry is not None and self.fits(entry[1]) else None
+        return entries
+
+    def fits(self, payload: bytes) -> bool:
+        """Whether an item is as wanted."""
+        if not self.keys:
+            return True
+        item = decode(payload)
         values = ((field, field_value(item, field)) for field in self.equals)
-        is_as_wanted = all(
+        return all(
             value is not MISSING and index_key(field, value) == key
             for (field, value), key in zip(values, self.keys, strict=True)
         )
-        return entry if is_as_wanted else None
 
 
 def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) -> Item | None:
@@ -63,20 +76,11 @@ def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) 
     written = [entry for entry in view.entries(wanted.keys) if entry[0] > after]
     if not written and seconds > 0:
         with closing(view.subscribe()) as subscription:
-            # The first look behind the subscription is again at everything, for what came before it.
-            changed: Sequence[str] | None = None
-            while not written:
-                entries = view.entries(wanted.keys) if changed is None else _entries_of(view, wanted, changed)
-                written = [entry for entry in entries if entry[0] > after]
-                left = deadline - time.monotonic()
-                if written or left <= 0:
-                    break
-                changed = subscription.wait(left)
+            while not written and (left := deadline - time.monotonic()) > 0:
+                entries = wanted.entries(view, subscription.wait(left))
+                found = view.entries(wanted.keys) if entries is None else filter(None, entries.values())
+                written = [entry for entry in found if entry[0] > after]
     return decode(min(written)[1]) if written else None
-
-
-def _entries_of(view: Collection, wanted: Wanted, ids: Iterable[str]) -> list[Entry]:
-    return [entry for entry in (wanted.entry(view, id) for id in ids) if entry is not None]
 
 
 # ---- watching ---------------------------------------------------------------------------------------------------
@@ -93,13 +97,12 @@ def changes(view: Collection, wanted: Wanted, after: int | None) -> Iterator[Cha
 
 def _changes(view: Collection, wanted: Wanted, known: _Known) -> Iterator[Change]:
     with closing(view.subscribe()) as subscription:
-        changed: Sequence[str] | None = None
         while True:
-            if changed is None:
+            entries = wanted.entries(view, subscription.wait(math.inf))
+            if entries is None:
                 yield from known.differences(view.entries(wanted.keys))
             else:
-                yield from known.differences_of({id: wanted.entry(view, id) for id in changed})
-            changed = subscription.wait(math.inf)
+                yield from known.differences_of(entries)
 
 
 class _Known:

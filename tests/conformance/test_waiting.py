@@ -257,6 +257,36 @@ def test_what_is_watched_is_what_is_there(things: Any, twin: Any) -> None:
     assert len(set(versions)) == len(versions)
 
 
+def test_changes_come_in_commit_order_while_others_are_made(things: Any, twin: Any) -> None:
+    versions = []
+
+    def follow() -> None:
+        for change in things.watch(since=0):
+            versions.append(change.version)
+            if change.id == "end":
+                return
+
+    thread, outcome = in_thread(follow)
+    for step in range(1500):
+        twin.insert({"id": f"t{step % 3}", "step": step})
+    twin.insert({"id": "end"})
+    thread.join(60)
+    assert outcome == [None]
+    assert versions == sorted(versions)
+
+
+def test_a_wait_of_years(things: Any, twin: Any) -> None:
+    thread, outcome = in_thread(lambda: things.wait_for(1e9, type="x")["id"])
+    twin.insert({"id": "a", "type": "x"})
+    thread.join(60)
+    assert outcome == ["a"]
+    thread, outcome = in_thread(lambda: things.wait_for(1e300, type="y")["id"])
+    time.sleep(0.02)  # either way it has to end; mostly it waits by now
+    twin.insert({"id": "b", "type": "y"})
+    thread.join(60)
+    assert outcome == ["b"]
+
+
 def test_clearing_is_a_change(things: Any, twin: Any) -> None:
     inner = type(things)(things.connection, "a/b")
     for clear in (lambda: twin.clear_namespace("a"), twin.clear):

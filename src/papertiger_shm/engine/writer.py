@@ -187,6 +187,11 @@ class Writer:
             self._publish()
         return self._catalogue.has_cleared
 
+    @property
+    def newest_version(self) -> int:
+        """The largest version that any item has had, 0 for none."""
+        return self._words[H_CHANGE]
+
     def last_request(self, client: bytes) -> int:
         """The number of the last request applied for this client, 0 for none."""
         return self._sessions.last(client)

@@ -7,7 +7,6 @@ requests mean never enters here.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import select
 import socket
@@ -42,6 +41,9 @@ DEFAULT_SIZE = "4 GiB"
 LEAST_PATIENCE = 0.02
 """Seconds that a single call may take even where the timeout is over: who is there may still answer."""
 
+LONGEST_POLL = 3600.0
+"""Seconds; the kernel takes no more than some weeks."""
+
 LOOK_SECONDS = patience(150e-6)
 """How long an answer is looked for before sleeping until it comes."""
 
@@ -61,10 +63,10 @@ class Posted:
         self.answer: list[Any] | None = None
         self._channel = channel
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """The manager's answer, waited for. Raises what ``Channel.ask`` does."""
         if self.answer is None:
-            self._channel.settle()
+            self._channel.settle(timeout)
         if self.answer is None:
             raise self._channel.no_answer()
         return _result(self.answer)
@@ -128,9 +130,9 @@ class Channel:
             raise
         return _result(answer)
 
-    def post(self, verb: int, *arguments: Any) -> Posted:
+    def post(self, verb: int, *arguments: Any, timeout: float | None = None) -> Posted:
         """Ask, and leave it to the next request, or to whoever wants to know, to wait for the answer."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
         self._refuse_reentry()
         try:
             self._acquire(deadline)
@@ -156,9 +158,9 @@ class Channel:
             raise
         return posted
 
-    def settle(self) -> None:
+    def settle(self, timeout: float | None = None) -> None:
         """Wait for the answer to what was posted, if there is anything. Raises ManagerUnavailable."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
         self._refuse_reentry()
         try:
             self._acquire(deadline)
@@ -178,7 +180,7 @@ class Channel:
         return self._posted is posted
 
     def await_answer(self, posted: Posted, seconds: float) -> bool:
-        """Wait for the answer for so long, without keeping others from asking; False if it has not come.
+        """Wait for the answer for so long, or an hour, without keeping others from asking; False if it has not come.
 
         True also where the connection was lost: ``posted.result()`` asks again.
         """
@@ -190,7 +192,7 @@ class Channel:
             poll.register(link, select.POLLIN)
         except ValueError:  # closed meanwhile
             return True
-        return bool(poll.poll(None if seconds == math.inf else seconds * 1000))
+        return bool(poll.poll(min(seconds, LONGEST_POLL) * 1000))
 
     def tell(self, verb: int, *arguments: Any) -> None:
         """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
@@ -228,6 +230,7 @@ class Channel:
         if self._link is not None:
             with contextlib.suppress(OSError):
                 self._link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
+            with contextlib.suppress(OSError):
                 self._link.shutdown(socket.SHUT_RDWR)  # which wakes who waits in ``await_answer``; closing would not
             self._hang_up()
 

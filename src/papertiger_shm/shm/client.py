@@ -57,7 +57,7 @@ class ShmBackend:
         self._reported = 0.0
         self._start = start
         self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
-        self._subscriptions: weakref.WeakSet[ShmSubscription] = weakref.WeakSet()
+        self._subscriptions: weakref.WeakValueDictionary[int, ShmSubscription] = weakref.WeakValueDictionary()
         self._idle_channels: list[Channel] = []
         self._channel.open()
 
@@ -124,8 +124,10 @@ class ShmBackend:
         if attached is not None and attached.reader.retries:
             self._channel.tell(wire.RETRIES, attached.reader.retries)
         self._channel.close()
-        for subscription in list(self._subscriptions):
-            subscription.close()
+        for reference in self._subscriptions.valuerefs():  # at once, as other threads may begin to wait
+            subscription = reference()
+            if subscription is not None:
+                subscription.close()
         while self._idle_channels:
             self._idle_channels.pop().close()
         if attached is not None:
@@ -133,14 +135,15 @@ class ShmBackend:
 
     def subscribe(self, name: bytes) -> ShmSubscription:
         """Begin to watch a collection, on a line that nobody else uses at the time."""
-        if self._closed:
-            raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
         try:
             channel = self._idle_channels.pop()
         except IndexError:
             channel = Channel(self._place, start=self._start, timeout=self.timeout, connected=lambda about: None)
-        subscription = ShmSubscription(channel, name, self._take_back)
-        self._subscriptions.add(subscription)
+        subscription = ShmSubscription(channel, self.timeout, name, self._take_back)
+        self._subscriptions[id(subscription)] = subscription
+        if self._closed:  # looked at last: who closes it meanwhile either finds the subscription, or is seen here
+            subscription.close()
+            raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
         return subscription
 
     def _take_back(self, channel: Channel) -> None:

@@ -255,12 +255,12 @@ class Server:
         return getattr(self._reader.collection(collection), method)(*arguments)
 
     def _await(self, peer: Peer, message: list[Any]) -> None:
-        """Answer with what has changed, when something has."""
+        """Answer with what has changed up to which version, when something has."""
         number, _, collection, begins = message if len(message) == 4 else (0, 0, None, None)
         if type(collection) is not bytes or type(begins) is not bool or not 0 < number < 1 << 63:
             raise WireError("not a wait")
         for changed in self._watchers.ask(peer, number, collection, begins=begins):
-            self._answer(peer, number, changed)
+            self._answer(peer, number, [changed, self._writer.newest_version])
 
     def _hear(self, peer: Peer, message: list[Any]) -> None:
         if message[1] == wire.RETRIES:
@@ -298,8 +298,9 @@ class Server:
     def _tell_watchers(self, batch: list[tuple[Peer, Request]], outcomes: list[Any]) -> None:
         done = [request for (_, request), outcome in zip(batch, outcomes) if not isinstance(outcome, PaperTigerError)]
         operations = [operation for request in done for operation in request.operations]
+        newest = self._writer.newest_version
         for watcher, number, changed in self._watchers.tell(operations):
-            self._answer(watcher, number, changed)
+            self._answer(watcher, number, [changed, newest])
 
     # --- out ----------------------------------------------------------------------------------------------------
 

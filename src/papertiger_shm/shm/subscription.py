@@ -7,8 +7,11 @@ once, so that nothing is missed in between.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+from ..backend import Changed
+from ..errors import ManagerUnavailable
 from . import wire
 from .channel import Channel, Posted
 
@@ -16,27 +19,40 @@ __all__ = ["ShmSubscription"]
 
 
 class ShmSubscription:
-    """From its making on no change of the collection is missed. For one thread at a time, but for ``close``."""
+    """Asks nothing of the manager before the first ``wait``. For one thread at a time, but for ``close``."""
 
-    def __init__(self, channel: Channel, collection: bytes, give_back: Callable[[Channel], None]) -> None:
+    def __init__(
+        self, channel: Channel, timeout: float, collection: bytes, give_back: Callable[[Channel], None]
+    ) -> None:
         self._channel = channel
+        self._timeout = timeout
         self._collection = collection
         self._give_back = give_back
         self._posted: Posted | None = None
+        self._begins = True  # on a line that may have watched something else before
         self._closed = False
-        channel.ask(wire.AWAIT, collection, True)
 
-    def wait(self, seconds: float) -> list[str] | None:
-        """The ids that have changed since the last return, or since the making, as soon as there are any; none after
-        ``seconds``; None where any may have. Raises ManagerUnavailable where there is no manager any more,
-        InvalidRequest after ``close``."""
-        if self._posted is None or not self._channel.is_under_way(self._posted):
-            self._posted = self._channel.post(wire.AWAIT, self._collection, False)
-        if not self._channel.await_answer(self._posted, seconds):
-            return []
-        posted, self._posted = self._posted, None
-        changed: list[bytes] | None = posted.result()
-        return None if changed is None else [id.decode() for id in changed]
+    def wait(self, seconds: float) -> Changed:
+        """What has changed since the last return, as soon as anything has; the first time at once, and of all.
+
+        No ids after ``seconds``, or an hour. Raises ManagerUnavailable where there is no manager within the timeout of
+        the connection, InvalidRequest after ``close``.
+        """
+        until = time.monotonic() + seconds
+        try:
+            if self._posted is None or not self._channel.is_under_way(self._posted):
+                patience = min(seconds, self._timeout)
+                self._posted = self._channel.post(wire.AWAIT, self._collection, self._begins, timeout=patience)
+            if not self._channel.await_answer(self._posted, until - time.monotonic()):
+                return Changed((), 0)
+            posted, self._posted = self._posted, None
+            ids, newest = posted.result(timeout=min(until - time.monotonic(), self._timeout))
+        except ManagerUnavailable:
+            if time.monotonic() < until:
+                raise
+            return Changed((), 0)  # it may still be there, for one who waits longer
+        self._begins = False
+        return Changed(None if ids is None else [id.decode() for id in ids], newest)
 
     def close(self) -> None:
         """End it; a thread that waits is told that the connection is closed. Again does nothing."""

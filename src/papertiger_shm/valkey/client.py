@@ -73,7 +73,8 @@ class ValkeyBackend:
         self.timeout = timeout
         self.prefix = b"pt:{%s}:" % address.name.encode()
         self._sessions: list[_Session] = []
-        self._subscriptions: weakref.WeakSet[ValkeySubscription] = weakref.WeakSet()
+        self._subscriptions: weakref.WeakValueDictionary[int, ValkeySubscription] = weakref.WeakValueDictionary()
+        self._closed = False
         patience = max(timeout, LEAST_PATIENCE)
         try:
             self._node: SingleNode | ClusterNode = (
@@ -100,8 +101,14 @@ class ValkeyBackend:
     def subscribe(self, channel: bytes) -> ValkeySubscription:
         """Begin to watch what the server publishes on a channel."""
         subscription = ValkeySubscription(self, channel)
-        self._subscriptions.add(subscription)
+        self._subscriptions[id(subscription)] = subscription
+        if self._closed:  # looked at last: who closes it meanwhile either finds the subscription, or is seen here
+            raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
         return subscription
+
+    def newest_version(self) -> int:
+        """The largest version that any item has had, 0 for none."""
+        return int(self.asked(lambda: self.client.hget(self.prefix + b"state", "change")) or 0)
 
     def keys_of(self, name: bytes) -> list[bytes]:
         """The keys of one collection: items, order, index."""
@@ -304,8 +311,11 @@ class ValkeyBackend:
 
     def close(self) -> None:
         """Close the connections; again does nothing."""
-        for subscription in list(self._subscriptions):
-            subscription.cut()
+        self._closed = True
+        for reference in self._subscriptions.valuerefs():  # at once, as other threads may begin to wait
+            subscription = reference()
+            if subscription is not None:
+                subscription.cut()
         self._node.close()
 
 

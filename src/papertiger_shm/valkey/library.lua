@@ -320,15 +320,13 @@ end
 
 local MOST_IDS = 64
 
--- Publish which ids have changed, or nothing where that may be any.
-local function tell(collection)
+-- Publish which ids have changed, false where that may be any, and the number of the last change.
+local function tell(collection, change)
     local changed = collection.changed
     if #changed > 0 or collection.is_cleared then
-        local said = ''
-        if not collection.is_cleared and #changed <= MOST_IDS then
-            said = cmsgpack.pack(changed)
-        end
-        redis.pcall('SPUBLISH', collection.items, said) -- who may not publish has written all the same
+        local ids = not collection.is_cleared and #changed <= MOST_IDS and changed
+        -- Who may not publish has written all the same.
+        redis.pcall('SPUBLISH', collection.items, cmsgpack.pack({string.format('%.0f', change), ids}))
     end
 end
 
@@ -370,7 +368,7 @@ local function commit(keys, args)
     end
     for _, collection in pairs(request.by_name) do
         register(request, collection)
-        tell(collection)
+        tell(collection, request.change)
     end
     if #request.plan > 0 then
         redis.call('HSET', state, 'change', string.format('%.0f', request.change), 'commits', (before[2] or 0) + 1)

@@ -1,8 +1,8 @@
 """A line to the server on which one collection's changes are waited for, by sharded publish and subscribe.
 
 The server's functions publish on a channel that has the name of the collection's ``items`` key, so that in a cluster
-both are on one node. What is published are the ids that have changed, packed, or nothing where that may be any. Nothing
-is polled, but for a server that vanished without a word.
+both are on one node. What is published is the number of the last change, and the ids that have changed, or false where
+that may be any. Nothing is polled, but for a server that vanished without a word.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgpack
 import valkey
 from valkey.exceptions import ValkeyError
 
+from ..backend import Changed
 from ..errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -25,57 +26,93 @@ __all__ = ["ValkeySubscription"]
 LONGEST = 10.0
 """Seconds after which the caller is sent to look anyway, and so to find out whether the server is still there."""
 
+MOST_IDS = 64
+"""Of several messages that are there at once, from here on those behind are left to the next look."""
+
 
 class ValkeySubscription:
-    """From its making on no change of the collection is missed. For one thread at a time, but for ``close``."""
+    """Asks nothing of the server before the first ``wait``. For one thread at a time, but for ``close``."""
 
     def __init__(self, backend: ValkeyBackend, channel: bytes) -> None:
         self._backend = backend
         self._channel = channel
         self._closed = False
-        self._line = self._subscribed()
+        self._line: Any = None
+        self._pid = 0
 
-    def wait(self, seconds: float) -> list[str] | None:
-        """The ids that have changed since the last return, or since the making, as soon as there are any; none after
-        ``seconds``; None where any may have. Raises ManagerUnavailable where there is no server, InvalidRequest after
-        ``close``."""
-        if self._pid != os.getpid():
-            self._line = self._subscribed()  # the old one is the parent's
-            return None
+    def wait(self, seconds: float) -> Changed:
+        """What has changed since the last return, as soon as anything has; the first time at once, and of all.
+
+        No ids after ``seconds``. Raises ManagerUnavailable where there is no server within the connection's timeout,
+        InvalidRequest after ``close``.
+        """
+        if self._pid != os.getpid():  # the first time, or the line is the parent's
+            return self._begin()
         until = time.monotonic() + min(seconds, LONGEST)
         while (left := until - time.monotonic()) > 0:
-            try:
-                message = self._line.get_message(timeout=left)
-            except Exception as error:
-                # Of a line that another thread cuts anything may be raised.
-                if not self._closed and not isinstance(error, (ValkeyError, OSError)):
-                    raise
-                message = {"type": "lost"}
-            if self._closed:
-                raise InvalidRequest(f"the connection to {self._backend.url} is closed: connect again")
-            if message is None:
-                continue
-            if message["type"] in ("lost", "sunsubscribe"):  # the second where the store has moved to another node
-                self._line.close()
-                self._line = self._subscribed()
-            return _ids(message)
-        return [] if seconds < LONGEST else None
+            message = self._next(left)
+            if message is not None:
+                return self._begin() if _is_of_the_line(message) else self._all_at_once(message)
+        return Changed(() if seconds < LONGEST else None, 0)
+
+    def _next(self, seconds: float) -> dict[str, Any] | None:
+        """The next message within so long, or None."""
+        try:
+            message: dict[str, Any] | None = self._line.get_message(timeout=seconds)
+        except Exception as error:
+            # Of a line that another thread cuts anything may be raised.
+            if not self._closed and not isinstance(error, (ValkeyError, OSError)):
+                raise
+            message = {"type": "lost"}
+        self._see_whether_closed()
+        return message
+
+    def _all_at_once(self, message: dict[str, Any]) -> Changed:
+        """What this message says, and all those that have come behind it."""
+        ids: dict[str, None] = {}
+        while True:
+            until, some = msgpack.unpackb(message["data"], raw=False)
+            if some is False:
+                return Changed(None, int(until))
+            ids.update(dict.fromkeys(some))
+            following = self._next(0) if len(ids) < MOST_IDS else None
+            if following is None:
+                return Changed([*ids], int(until))
+            if _is_of_the_line(following):
+                return self._begin()
+            message = following
+
+    def _begin(self) -> Changed:
+        """On a new line look at everything."""
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
+        self._pid = os.getpid()
+        self._line = self._subscribed()
+        self._see_whether_closed()
+        return Changed(None, self._backend.newest_version())
+
+    def _see_whether_closed(self) -> None:
+        if self._closed:
+            self.close()
+            raise InvalidRequest(f"the connection to {self._backend.url} is closed: connect again")
 
     def close(self) -> None:
         """End it; again does nothing."""
         self._closed = True
-        if self._pid == os.getpid():
-            self._line.close()
+        line, self._line = self._line, None
+        if line is not None and self._pid == os.getpid():
+            line.close()
 
     def cut(self) -> None:
         """From another thread: one that waits is told that the connection is closed, and closes this."""
         self._closed = True
-        if self._pid == os.getpid() and self._line.connection is not None:
-            self._line.connection.disconnect()
+        line = self._line
+        if line is not None and self._pid == os.getpid() and line.connection is not None:
+            line.connection.disconnect()
 
     def _subscribed(self) -> Any:
         """A line on which the server has said that it will tell."""
-        self._pid = os.getpid()
 
         def ask() -> Any:
             line = self._backend.client.pubsub()
@@ -91,9 +128,6 @@ class ValkeySubscription:
         return self._backend.asked(ask)
 
 
-def _ids(message: dict[str, Any]) -> list[str] | None:
-    """What a message says to have changed. None for all that is no such message: the line was lost in between."""
-    if message["type"] != "smessage" or not message["data"]:
-        return None
-    ids: list[str] = msgpack.unpackb(message["data"], raw=False)
-    return ids
+def _is_of_the_line(message: dict[str, Any]) -> bool:
+    """Whether it says that the line was lost, or anew, or that the store has moved to another node: no change."""
+    return bool(message["type"] != "smessage")
