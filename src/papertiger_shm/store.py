@@ -20,10 +20,10 @@ from papertiger_shm import connection as connections
 from papertiger_shm.backend import Clear, Collection, Delete, Increment, Put
 from papertiger_shm.codec import MISSING, decode, shown
 from papertiger_shm.connection import Connection, Transaction
-from papertiger_shm.errors import Conflict, InvalidItem, InvalidRequest, NotFound, WaitTimeout
+from papertiger_shm.errors import Conflict, InvalidItem, InvalidRequest, ManagerUnavailable, NotFound, WaitTimeout
 from papertiger_shm.namespace import check_namespace, current_namespace
 from papertiger_shm.page import Page
-from papertiger_shm.watching import Change, Wanted, changes, first_written, what_came
+from papertiger_shm.watching import Change, Wanted, came_to, changes, first_written, what_came
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -40,6 +40,8 @@ Self = TypeVar("Self", bound="Store")
 
 MAX_LIMIT: Final = 100
 _MAX_NAME: Final = 200
+_MOST_NAMESPACES: Final = 50
+_NAMESPACES_TOLD: Final = 3
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -436,15 +438,34 @@ class Store:
         after = _version_or_none("wait_for", since) or 0
         wanted = Wanted(equals, self._filters("wait_for", equals))
         view = self._view()
-        found = first_written(view, wanted, after, seconds)
+        found, began = first_written(view, wanted, after, seconds)
         if found is not None:
             return found
         later = "" if since is None else f"after version {since} "
-        raise WaitTimeout(
+        told = [
             f"wait_for: no {self.resource} {_described(equals)}in namespace {shown(self.namespace)} {later}"
-            f"within {seconds:g} s; {what_came(view, wanted, after, self.indexes)}; "
-            "check that it is written to this table and namespace, or wait longer"
-        )
+            f"within {seconds:g} s",
+            *what_came(view, wanted, began if since is None else after, self.indexes),
+            *self._came_elsewhere(wanted, began if since is None or began is None else after),
+            "check that it is written to this table and namespace, or wait longer",
+        ]
+        raise WaitTimeout("; ".join(told))
+
+    def _came_elsewhere(self, wanted: Wanted, after: int | None) -> builtins.list[str]:
+        """In words, to which other namespaces what was waited for came after a version; nothing without one."""
+        if after is None:
+            return []
+        try:
+            others = [
+                namespace
+                for table, namespace, _ in self._connection.collections()
+                if table == self.table_name and namespace != self.namespace
+            ]
+            views = ((other, self._connection.view(self.table_name, other)) for other in others[:_MOST_NAMESPACES])
+            namespaces = came_to(views, wanted, after)
+        except ManagerUnavailable:
+            return []  # what is to be told is that the time is over
+        return [f"it came to namespace {', '.join(map(shown, namespaces[:_NAMESPACES_TOLD]))}"] if namespaces else []
 
     def watch(self, since: int | None = None, **equals: Any) -> Iterator[Change]:
         """The changes of the items that match ``equals``, in commit order, for ever.

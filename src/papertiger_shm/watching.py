@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from papertiger_shm.backend import Changed, Collection
 from papertiger_shm.codec import MISSING, decode, field_value, index_key, shown
 
-__all__ = ["Change", "Wanted", "changes", "first_written", "what_came"]
+__all__ = ["Change", "Wanted", "came_to", "changes", "first_written", "what_came"]
 
 Item: TypeAlias = dict[str, Any]
 Entry: TypeAlias = tuple[int, bytes]  # version, payload
 
 _KINDS_TOLD = 5
+
+_MOST_TOLD = 1000
+"""Items that are decoded to tell of their kinds."""
 
 
 class Change(NamedTuple):
@@ -70,17 +73,24 @@ class Wanted(NamedTuple):
         )
 
 
-def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) -> Item | None:
-    """The item that was written first after a version, now or within so many seconds."""
+def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) -> tuple[Item | None, int | None]:
+    """The item that was written first after a version, now or within so many seconds.
+
+    Also the newest version of anything when the wait for it began, None where there was no wait.
+    """
     deadline = time.monotonic() + seconds
+    began = None
     written = [entry for entry in view.entries(wanted.keys) if entry[0] > after]
     if not written and seconds > 0:
         with closing(view.subscribe()) as subscription:
             while not written and (left := deadline - time.monotonic()) > 0:
-                entries = wanted.entries(view, subscription.wait(left))
+                changed = subscription.wait(left)
+                if began is None and changed.ids is None:
+                    began = changed.until
+                entries = wanted.entries(view, changed)
                 found = view.entries(wanted.keys) if entries is None else filter(None, entries.values())
                 written = [entry for entry in found if entry[0] > after]
-    return decode(min(written)[1]) if written else None
+    return (decode(min(written)[1]) if written else None), began
 
 
 # ---- watching ---------------------------------------------------------------------------------------------------
@@ -152,31 +162,61 @@ class _Known:
 # ---- what came instead ------------------------------------------------------------------------------------------
 
 
-def what_came(view: Collection, wanted: Wanted, after: int, fields: Sequence[str]) -> str:
-    """In words, what is there in place of what was waited for: how many of which kind, and the one most like it.
+def what_came(view: Collection, wanted: Wanted, after: int | None, fields: Sequence[str]) -> list[str]:
+    """In words, what came after a version in place of what was waited for: how many of which kind, and the nearest.
 
-    The kinds are the values of the first of ``fields``.
+    The kinds are the values of the first of ``fields``. The nearest is the item most like what was waited for, of those
+    that came, or else of all that are there. Without a version only that.
     """
-    came = [(version, decode(payload)) for version, payload in view.entries(()) if version > after]
-    if not came:
-        return "nothing else came either"
-    told = f"{len(came)} other{'s' if len(came) > 1 else ''} came"
-    for field in [*wanted.equals, *fields][:1]:
-        counts = Counter(_value(item, field) for _, item in came).most_common()
-        kinds = ", ".join(f"{count} with {field} {value}" for value, count in counts[:_KINDS_TOLD])
-        told += f" ({kinds}{', ...' if len(counts) > _KINDS_TOLD else ''})"
-    values = {field: shown(value) for field, value in wanted.equals.items()}
-    if values:
-        _, nearest = max(came, key=lambda entry: (_likeness(entry[1], values), entry[0]))
-        unlike = [f"{field} {_value(nearest, field)}" for field in values if _value(nearest, field) != values[field]]
-        told += f"; the nearest is {shown(nearest['id'])} with {' and '.join(unlike)}"
+    entries = [] if after is None else sorted(entry for entry in view.entries(()) if entry[0] > after)
+    told = []
+    if entries:
+        items = [decode(payload) for _, payload in entries[-_MOST_TOLD:]]
+        told.append(f"{len(entries)} other{'s' if len(entries) > 1 else ''} came{_kinds(items, wanted, fields)}")
+    elif after is not None:
+        told.append("nothing else came either")
+    nearest = _nearest(view, wanted, {version for version, _ in entries})
+    if nearest is None and entries and wanted.keys:
+        nearest = entries[-1][1]
+    if nearest is not None:
+        told.append(_told_of(decode(nearest), wanted))
     return told
+
+
+def _kinds(items: list[Item], wanted: Wanted, fields: Sequence[str]) -> str:
+    for field in [*wanted.equals, *fields][:1]:
+        counts = Counter(_value(item, field) for item in items).most_common()
+        kinds = ", ".join(f"{count} with {field} {value}" for value, count in counts[:_KINDS_TOLD])
+        return f" ({kinds}{', ...' if len(counts) > _KINDS_TOLD or len(items) == _MOST_TOLD else ''})"
+    return ""
+
+
+def _nearest(view: Collection, wanted: Wanted, versions: set[int]) -> bytes | None:
+    """The item that has most of the index keys, and of several the latest; of these versions, where there are any."""
+    likeness: Counter[int] = Counter()
+    payloads: dict[int, bytes] = {}
+    for key in wanted.keys:
+        having = {version: payload for version, payload in view.entries((key,)) if not versions or version in versions}
+        likeness.update(having.keys())
+        payloads.update(having)
+    return payloads[max(payloads, key=lambda version: (likeness[version], version))] if payloads else None
+
+
+def _told_of(nearest: Item, wanted: Wanted) -> str:
+    unlike = [
+        f"{field} {_value(nearest, field)}"
+        for field, value in wanted.equals.items()
+        if _value(nearest, field) != shown(value)
+    ]
+    how = f"with {' and '.join(unlike)}" if unlike else "which was there before"
+    return f"the nearest is {shown(nearest['id'])} {how}"
+
+
+def came_to(views: Iterable[tuple[str, Collection]], wanted: Wanted, after: int) -> list[str]:
+    """The namespaces of these to which what was waited for came after a version."""
+    return [namespace for namespace, view in views if any(version > after for version, _ in view.entries(wanted.keys))]
 
 
 def _value(item: Item, field: str) -> str:
     value = field_value(item, field)
     return "missing" if value is MISSING else shown(value)
-
-
-def _likeness(item: Item, values: dict[str, str]) -> int:
-    return sum(_value(item, field) == value for field, value in values.items())

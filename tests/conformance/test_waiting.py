@@ -154,7 +154,52 @@ def test_what_came_instead_is_told(things: Any) -> None:
     for number in range(8):
         things.insert({"id": f"t{number}", "type": number})
     with pytest.raises(WaitTimeout, match=r"8 others came \(1 with type .*, \.\.\.\); the nearest is 't7' with type 7"):
-        things.wait_for(0, type="x")
+        things.wait_for(0, since=since, type="x")
+
+
+def test_what_was_there_before_a_wait_has_not_come(things: Any, twin: Any) -> None:
+    things.insert({"id": "old", "type": "x", "metadata": {"plan": "gold"}})
+    things.insert({"id": "older", "type": "y"})
+    with pytest.raises(WaitTimeout) as caught:
+        things.wait_for(0.05, type="x", **{"metadata.plan": "silver"})
+    assert "nothing else came either; the nearest is 'old' with metadata.plan 'gold'" in str(caught.value)
+    with pytest.raises(WaitTimeout) as caught:
+        things.wait_for(0, type="z")
+    assert "came" not in str(caught.value)
+    with pytest.raises(WaitTimeout, match="the nearest is 'old' which was there before"):
+        things.wait_for(0, since=things.version("older"), type="x")
+
+
+def test_where_else_it_came_is_told(things: Any, twin: Any) -> None:
+    elsewhere, nowhere = type(things)(twin.connection, "a/b"), type(things)(twin.connection, "c")
+    nowhere.insert({"id": "before", "type": "z"})
+    things.insert({"id": "since", "type": "z"})
+    since = things.version("since")
+    with pytest.raises(WaitTimeout) as caught:
+        things.wait_for(0.01, since=since, type="z")
+    assert "it came to" not in str(caught.value)
+    elsewhere.insert({"id": "d", "type": "z"})
+    with pytest.raises(WaitTimeout, match="nothing else came .*; it came to namespace 'a/b'; check"):
+        things.wait_for(0.01, since=since, type="z")
+
+
+def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
+    things.insert_many([{"id": f"before{number}", "type": "x"} for number in range(3)])
+    over = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if over.wait(0.002):
+                return
+            twin.insert({"id": f"t{number}", "type": "y"})
+
+    thread, _ = in_thread(write)
+    with pytest.raises(
+        WaitTimeout, match=r"\d+ others? came \(\d+ with type 'y'\); the nearest is 't\d+' with type 'y'"
+    ):
+        things.wait_for(1, type="z")
+    over.set()
+    thread.join(60)
 
 
 def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
