@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from papertiger_shm.engine import Clear, ClearAcross, ClearBelow, Delete, Operation, Put
-from papertiger_shm.shm.watchers import MOST_KEYS, Changed, Watchers
+from papertiger_shm.shm.watchers import MOST_KEYS, ChangedKeys, Watchers
 
 ONE = b"things\0one"
 
@@ -16,7 +16,7 @@ def put(key: bytes, collection: bytes = ONE) -> Operation:
 
 def asked(
     watchers: Watchers[str], peer: str, number: int, collection: bytes = ONE, *, begins: bool = False
-) -> list[Changed]:
+) -> list[ChangedKeys]:
     return list(watchers.ask(peer, number, collection, begins=begins))
 
 

@@ -11,11 +11,11 @@ from typing import Generic, TypeAlias, TypeVar
 
 from ..engine import Clear, ClearAcross, ClearBelow, Operation
 
-__all__ = ["Changed", "Watchers"]
+__all__ = ["ChangedKeys", "Watchers"]
 
 Peer = TypeVar("Peer", bound=Hashable)
 
-Changed: TypeAlias = "list[bytes] | None"
+ChangedKeys: TypeAlias = "list[bytes] | None"
 """The keys that have changed; None: any of the collection may have."""
 
 MOST_KEYS = 64
@@ -41,7 +41,7 @@ class _Watch:
     def has_news(self) -> bool:
         return self.anything or bool(self.keys)
 
-    def take(self) -> Changed:
+    def take(self) -> ChangedKeys:
         changed = None if self.anything else [*self.keys]
         self.keys, self.anything, self.number = {}, False, 0
         return changed
@@ -57,7 +57,7 @@ class Watchers(Generic[Peer]):
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def ask(self, peer: Peer, number: int, collection: bytes, *, begins: bool) -> Iterator[Changed]:
+    def ask(self, peer: Peer, number: int, collection: bytes, *, begins: bool) -> Iterator[ChangedKeys]:
         """What to tell at once, if anything; otherwise the next change is told.
 
         At once is told whoever ``begins``, or is not known to watch the collection, and whoever has missed a change
@@ -84,7 +84,7 @@ class Watchers(Generic[Peer]):
             if not watching:
                 del self._of[collection]
 
-    def tell(self, operations: Iterable[Operation]) -> list[tuple[Peer, int, Changed]]:
+    def tell(self, operations: Iterable[Operation]) -> list[tuple[Peer, int, ChangedKeys]]:
         """Those who wait and are to be told now, each with the number of its request."""
         concerned: dict[Peer, _Watch] = {}
         for operation in operations:

@@ -75,10 +75,12 @@ class ValkeyBackend:
         self._sessions: list[_Session] = []
         self._subscriptions: weakref.WeakValueDictionary[int, ValkeySubscription] = weakref.WeakValueDictionary()
         self._closed = False
-        patience = max(timeout, LEAST_PATIENCE)
+        self.patience = max(timeout, LEAST_PATIENCE)
         try:
             self._node: SingleNode | ClusterNode = (
-                ClusterNode(address, self.prefix, patience) if address.cluster else SingleNode(address, patience)
+                ClusterNode(address, self.prefix, self.patience)
+                if address.cluster
+                else SingleNode(address, self.patience)
             )
         except ValueError:
             raise InvalidRequest(

@@ -118,7 +118,7 @@ class ValkeySubscription:
             line = self._backend.client.pubsub()
             try:
                 line.ssubscribe(self._channel)
-                if line.get_message(timeout=max(self._backend.timeout, 0.05)) is None:
+                if line.get_message(timeout=self._backend.patience) is None:
                     raise valkey.TimeoutError("no answer")
             except BaseException:
                 line.close()
