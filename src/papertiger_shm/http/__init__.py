@@ -1,0 +1,71 @@
+"""Stripe's read endpoints over HTTP, so that Stripe's own libraries are clients of a store; the extra ``http``.
+
+It stands on the public API alone. Starlette and uvicorn are imported in here and nowhere else in the package, and not
+before ``app`` or ``Server`` is called.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from papertiger_shm import Connection, InvalidRequest
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
+__all__ = ["Server", "app"]
+
+
+def app(connection: Connection, *, namespace: str | None = None) -> Starlette:
+    """An ASGI app that answers ``GET /v1/events``, ``GET /v1/events/{id}`` and the like, as Stripe does.
+
+    It reads what the connection leads to, and writes nothing. ``namespace``: where it reads if a request names no
+    other; None is the current one at each request, that is ``$PAPERTIGER_NAMESPACE``, else "global". Raises
+    ``InvalidRequest`` where the extra is not installed.
+    """
+    _see_whether_installed("app", "starlette")
+    from papertiger_shm.http.application import application
+
+    return application(connection, namespace)
+
+
+class Server:
+    """A server for an ASGI app, in a thread of this process, from its making until ``stop()`` or the process's end.
+
+    A context manager. ``url``: its address, as ``"http://127.0.0.1:43127"``. ``host``: this machine alone unless told
+    otherwise; ``port`` 0: one that is free. Raises ``InvalidRequest`` for an address that cannot be had, and where the
+    extra is not installed.
+    """
+
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
+        _see_whether_installed("Server", "uvicorn")
+        from papertiger_shm.http.listening import Listener
+
+        self._listener = Listener(app, host, port)
+        self.url = self._listener.url
+
+    def stop(self) -> None:
+        """Answer what has been asked, and end; again does nothing. In a child made by fork it does nothing either."""
+        self._listener.stop()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url}>"
+
+
+def _see_whether_installed(what: str, library: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        raise InvalidRequest(
+            f"papertiger_shm.http.{what}: {library} is not installed; pip install 'papertiger-shm[http]'"
+        )
