@@ -6,12 +6,15 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -315,6 +318,39 @@ def test_serve_restarts_its_writer(root: Path) -> None:
         assert answered("check", "ci")["sound"]
         process.terminate()
         assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize(("typed", "host"), [("0", "127.0.0.1"), (":0", "127.0.0.1"), ("localhost:0", "127.0.0.1")])
+def test_serve_with_stripes_endpoints(typed: str, host: str) -> None:
+    pytest.importorskip("starlette")
+    with serving("ci", "--max-size", SIZE, "--http", typed) as (process, url), connect(url) as store:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert re.fullmatch(rf"http://{re.escape(host)}:[1-9]\d+", address)
+        Events(store, "global").insert({"id": "evt_1", "type": "charge.refunded"})
+        asked = urllib.request.Request(f"{address}/v1/events/evt_1", headers={"Authorization": "Bearer sk_test_1"})
+        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
+            assert json.load(answer)["type"] == "charge.refunded"
+        with serving("ci", "--http", typed, "--json") as (second, line):  # joins, and serves at an address of its own
+            assert json.loads(line)["joined"]
+            assert json.loads(line)["http"] not in (address, None)
+            second.send_signal(signal.SIGINT)
+            assert second.wait(SECONDS) == 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize("typed", ["", "a", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1"])
+def test_serve_refuses_an_address_that_is_none(typed: str) -> None:
+    assert "HOST:PORT" in refused(2, "serve", "ci", "--http", typed)
+
+
+def test_serve_at_an_address_that_cannot_be_had_leaves_nothing(root: Path) -> None:
+    pytest.importorskip("starlette")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"cannot listen on 127.0.0.1 port {port}" in refused(1, "serve", "ci", "--http", f"127.0.0.1:{port}")
+    assert os.listdir(root) == []
 
 
 def test_serve_refuses_a_size_that_is_none() -> None:

@@ -172,14 +172,29 @@ def stop(store: str | None, as_json: bool) -> None:
 @papertiger_shm.command()
 @STORE
 @click.option("--max-size", default="4 GiB", show_default=True, help="How large the store may ever get.")
+@click.option("--http", metavar="[HOST:]PORT", help="Also serve Stripe's read endpoints here; port 0: a free one.")
 @JSON
 @click.pass_context
-def serve(ctx: click.Context, store: str | None, max_size: str, as_json: bool) -> None:
+def serve(ctx: click.Context, store: str | None, max_size: str, http: str | None, as_json: bool) -> None:
     """Run a manager in the foreground, or join the one that runs; prints the store's URL.
 
     Without a name: that of $PAPERTIGER_URL, else a new one. Ctrl-C ends it, and the store with it if this command
     started it. What a dead manager of this name left is taken over.
+
+    --http prints a second URL, the base for Stripe's libraries: GET /v1/events and the like, read from the namespace
+    global. Without HOST it is 127.0.0.1, which only this machine reaches. Whoever reaches it may read: any key that
+    begins with sk_test_ will do.
     """
     from papertiger_shm.cli.serve import serve
 
-    ctx.exit(serve(store, max_size=max_size, as_json=as_json))
+    ctx.exit(serve(store, max_size=max_size, http=host_and_port(http), as_json=as_json))
+
+
+def host_and_port(address: str | None) -> tuple[str, int] | None:
+    """The address as typed: ``127.0.0.1:8080``, ``[::1]:8080``, ``:8080`` or ``8080``."""
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise click.UsageError(f"--http is {address!r}; write HOST:PORT, as 127.0.0.1:0, with a port from 0 to 65535")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
