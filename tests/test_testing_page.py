@@ -53,7 +53,9 @@ def test_fixtures_and_markers_are_those_of_the_plugin(tmp_path: Path) -> None:
         re.findall(r"^@pytest\.mark\.(papertiger_\w+)", run_suite(tmp_path, "--markers").output, re.MULTILINE)
     )
     fixtures = set(
-        re.findall(r"^(papertiger\w*|events)\b.* -- ", run_suite(tmp_path, "--fixtures").output, re.MULTILINE)
+        re.findall(
+            r"^(papertiger\w*|events|stripe_api)\b.* -- ", run_suite(tmp_path, "--fixtures").output, re.MULTILINE
+        )
     )
     page = PAGE.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `@pytest\.mark\.(\w+)", page, re.MULTILINE)) == markers

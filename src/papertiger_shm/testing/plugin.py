@@ -8,7 +8,7 @@ process that started the run in ``controller``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from papertiger_shm import Connection, Events, Store
     from papertiger_shm.testing.controller import Controller
     from papertiger_shm.testing.run import Run
+    from papertiger_shm.testing.stripe_api import StripeApi
     from papertiger_shm.testing.worker import Worker
 
-_FIXTURES = frozenset({"events", "papertiger", "papertiger_namespace", "papertiger_run", "papertiger_store"})
+_FIXTURES = frozenset(
+    {"events", "papertiger", "papertiger_namespace", "papertiger_run", "papertiger_store", "stripe_api"}
+)
 _MARKERS = ("papertiger_lock", "papertiger_serial")
 _worker: pytest.StashKey[Worker] = pytest.StashKey()
 _controller: pytest.StashKey[Controller] = pytest.StashKey()
@@ -281,3 +284,23 @@ def events(papertiger: Connection, papertiger_namespace: str) -> Events:
     from papertiger_shm import Events
 
     return Events(papertiger, papertiger_namespace)
+
+
+@pytest.fixture(scope="session")
+def _stripe_endpoints(papertiger: Connection) -> Iterator[str]:
+    """The address of Stripe's endpoints over the run's store, in this process."""
+    from papertiger_shm.http import Server, app
+
+    # Without a namespace: each request reads that of the test that runs, which is in the environment.
+    with Server(app(papertiger)) as server:
+        yield server.url
+
+
+@pytest.fixture
+def stripe_api(_stripe_endpoints: str, papertiger_namespace: str) -> Iterator[StripeApi]:
+    """Points the ``stripe`` package at this test's namespace: what is in its stores, ``stripe.Event.list()`` lists."""
+    from papertiger_shm.testing.stripe_api import StripeApi, pointed_at
+
+    api = StripeApi(_stripe_endpoints, papertiger_namespace)
+    with pointed_at(api):
+        yield api
