@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from papertiger_shm import Connection, InvalidRequest
 
@@ -22,8 +23,8 @@ def app(connection: Connection, *, namespace: str | None = None) -> Starlette:
     """An ASGI app that answers ``GET /v1/events``, ``GET /v1/events/{id}`` and the like, as Stripe does.
 
     It reads what the connection leads to, and writes nothing. ``namespace``: where it reads if a request names no
-    other; None is the current one at each request, that is ``$PAPERTIGER_NAMESPACE``, else "global". Raises
-    ``InvalidRequest`` where the extra is not installed.
+    other, by its path or by the header ``x-paper-tiger-namespace``; None is the current one at each request, that is
+    ``$PAPERTIGER_NAMESPACE``, else "global". Raises ``InvalidRequest`` where the extra is not installed.
     """
     _see_whether_installed("app", "starlette")
     from papertiger_shm.http.application import application
@@ -45,6 +46,10 @@ class Server:
 
         self._listener = Listener(app, host, port)
         self.url = self._listener.url
+
+    def url_of(self, namespace: str) -> str:
+        """The address below which this namespace is read, as ``"http://127.0.0.1:43127/namespaces/gw0/test_a"``."""
+        return f"{self.url}/namespaces/{quote(namespace)}"
 
     def stop(self) -> None:
         """Answer what has been asked, and end; again does nothing. In a child made by fork it does nothing either."""

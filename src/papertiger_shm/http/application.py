@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,6 +33,10 @@ Endpoint: TypeAlias = Callable[[Request], Response]
 
 KEY_PREFIX: Final = "sk_test_"
 NAMESPACE_HEADER: Final = "x-paper-tiger-namespace"
+NAMESPACE_PATH: Final = "/namespaces/"
+"""What a base URL may end with, and a namespace. Stripe's libraries give headers of one's own to one request only, and
+not to those for further pages; the base they always keep."""
+
 
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9_]+")
 _log = logging.getLogger(__name__)
@@ -43,8 +48,9 @@ def application(connection: Connection, namespace: str | None) -> Starlette:
     routes = []
     kinds: list[type[Store]] = [type(store) for store in everything]
     for kind in kinds:
-        routes.append(Route(kind.url_path, _lists(connection, kind, namespace), methods=["GET"]))
-        routes.append(Route(kind.url_path + "/{id}", _retrieves(connection, kind, namespace), methods=["GET"]))
+        for path in (kind.url_path, NAMESPACE_PATH + "{namespace:path}" + kind.url_path):
+            routes.append(Route(path, _lists(connection, kind, namespace), methods=["GET"]))
+            routes.append(Route(path + "/{id}", _retrieves(connection, kind, namespace), methods=["GET"]))
     return Starlette(
         routes=routes,
         exception_handlers={
@@ -62,14 +68,17 @@ def application(connection: Connection, namespace: str | None) -> Starlette:
 def _lists(connection: Connection, kind: type[Store], namespace: str | None) -> Endpoint:
     def answer(request: Request) -> Response:
         store = kind(connection, _namespace(request, namespace))
-        asked = wanted(store, request.url.query, request.path_params)
+        above = {name: value for name, value in request.path_params.items() if name in store.indexes}
+        asked = wanted(store, request.url.query, above)
         try:
             data, has_more = page(store, asked)
         except NotFound:
             param = "starting_after" if asked.ending_before is None else "ending_before"
             raise _missing(store, getattr(asked, param), param, status=400) from None
         items = [_object(store, item) for item in data]
-        return _answer(request, {"object": "list", "data": items, "has_more": has_more, "url": request.url.path})
+        # Stripe's libraries ask for the next page at this path, below the base they have already.
+        url = store.url_path.format(**{name: quote(value) for name, value in above.items()})
+        return _answer(request, {"object": "list", "data": items, "has_more": has_more, "url": url})
 
     return answer
 
@@ -80,8 +89,8 @@ def _retrieves(connection: Connection, kind: type[Store], namespace: str | None)
         refuse_all_but_expand(request.url.query)
         id = request.path_params["id"]
         item = store.get(id, None)
-        belongs = {name: value for name, value in request.path_params.items() if name != "id"}
-        if item is None or any(item.get(name) != value for name, value in belongs.items()):
+        above = {name: value for name, value in request.path_params.items() if name in store.indexes}
+        if item is None or any(item.get(name) != value for name, value in above.items()):
             raise _missing(store, id, "id", status=404)
         return _answer(request, _object(store, item))
 
@@ -108,7 +117,8 @@ def _object(store: Store, item: dict[str, Any]) -> dict[str, Any]:
 def _namespace(request: Request, default: str | None) -> str:
     """The namespace that this request reads. ``Problem`` where it may read none, or names one that cannot be."""
     _check_key(request.headers.get("authorization", ""))
-    namespace = request.headers.get(NAMESPACE_HEADER) or default or current_namespace()
+    named = request.headers.get(NAMESPACE_HEADER) or request.path_params.get("namespace")
+    namespace = named or default or current_namespace()
     account = request.headers.get("stripe-account")
     if account is None:
         return namespace
@@ -176,10 +186,10 @@ async def _answer_problem(request: Request, problem: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     asked = f"{request.method}: {request.url.path}"
-    if error.status_code == 405:
+    if error.status_code == 405:  # of which Stripe's libraries make an error that is not about the request
         message = f"Received {asked}, and nothing can be written here: only GET is answered. Write to the store itself."
-    else:
-        message = f"Unrecognized request URL ({asked}). What there is are lists and items of Stripe's resources."
+        return _answer(request, Problem(message).body(), 400)
+    message = f"Unrecognized request URL ({asked}). What there is are lists and items of Stripe's resources."
     return _answer(request, Problem(message).body(), error.status_code)
 
 

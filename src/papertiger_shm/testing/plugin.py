@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from papertiger_shm import Connection, Events, Store
+    from papertiger_shm.http import Server
     from papertiger_shm.testing.controller import Controller
     from papertiger_shm.testing.run import Run
     from papertiger_shm.testing.stripe_api import StripeApi
@@ -287,20 +288,19 @@ def events(papertiger: Connection, papertiger_namespace: str) -> Events:
 
 
 @pytest.fixture(scope="session")
-def _stripe_endpoints(papertiger: Connection) -> Iterator[str]:
-    """The address of Stripe's endpoints over the run's store, in this process."""
+def _stripe_endpoints(papertiger: Connection) -> Iterator[Server]:
+    """Stripe's endpoints over the run's store, in a thread of this process."""
     from papertiger_shm.http import Server, app
 
-    # Without a namespace: each request reads that of the test that runs, which is in the environment.
     with Server(app(papertiger)) as server:
-        yield server.url
+        yield server
 
 
 @pytest.fixture
-def stripe_api(_stripe_endpoints: str, papertiger_namespace: str) -> Iterator[StripeApi]:
+def stripe_api(_stripe_endpoints: Server, papertiger_namespace: str) -> Iterator[StripeApi]:
     """Points the ``stripe`` package at this test's namespace: what is in its stores, ``stripe.Event.list()`` lists."""
     from papertiger_shm.testing.stripe_api import StripeApi, pointed_at
 
-    api = StripeApi(_stripe_endpoints, papertiger_namespace)
+    api = StripeApi(_stripe_endpoints.url_of(papertiger_namespace), papertiger_namespace)
     with pointed_at(api):
         yield api
