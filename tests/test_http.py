@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -528,3 +529,19 @@ def test_four_workers_share_a_server_and_see_their_own(connection: Connection, s
     (tmp_path / "test_workers.py").write_text(WORKERS, encoding="utf-8")
     ran = run_suite(tmp_path, "-n", "4", environment={"ADDRESS": server.url, "PAPERTIGER_URL": connection.url})
     assert (ran.status, ran.counts) == (0, {"passed": 16}), ran.output
+
+
+# --- the documentation ------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "stripe.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL) if PAGE.is_file() else []
+
+
+@pytest.mark.usefixtures("sdk")
+@pytest.mark.parametrize("block", BLOCKS)
+def test_code_block(block: str, connection: Connection, server: Server, all: Any) -> None:
+    all.events.insert({"id": "evt_1", "type": "charge.refunded"})
+    with namespace("page"):
+        exec(block.replace("http://127.0.0.1:43127", server.url), {"connection": connection, "stripe": stripe})
+    connection.clear_namespace("gw0")
+    connection.clear_namespace("page")
