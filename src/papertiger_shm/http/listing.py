@@ -8,7 +8,7 @@ HTTP never enters this room.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import dropwhile, islice, takewhile
+from itertools import dropwhile, islice, takewhile, zip_longest
 from typing import Any, Final, TypeAlias
 
 from papertiger_shm import NotFound, Store
@@ -19,6 +19,7 @@ __all__ = ["page"]
 Item: TypeAlias = dict[str, Any]
 
 LONGEST_STEP: Final = 100
+SHORT_STEP: Final = 20
 
 
 def page(store: Store, wanted: Wanted) -> tuple[list[Item], bool]:
@@ -54,7 +55,6 @@ class _Walk:
 
     def __init__(self, store: Store, wanted: Wanted, equals: dict[str, Any]) -> None:
         self._store = store
-        self._equals = equals
         self._way = "starting_after" if wanted.ending_before is None else "ending_before"
         cursor = {self._way: wanted.ending_before or wanted.starting_after}
         skips = wanted.conditions or (wanted.newest if self._way == "starting_after" else wanted.oldest) is not None
@@ -72,9 +72,23 @@ class _Walk:
         here, there = self.head["created"], other.head["created"]
         if here != there:
             return (here > there) is (self._way == "starting_after")
-        # Of one second it was inserted later or earlier, which only the store can tell: what does that list go on with?
-        following = self._store.list(1, **{self._way: self.head["id"]}, **other._equals).data
-        return [item["id"] for item in following] == [other.head["id"]]
+        return self.head["id"] != other.head["id"] and self._was_first(self.head, other.head)
+
+    def _was_first(self, one: Item, other: Item) -> bool:
+        """Which of two items of one second comes first, that only the store can tell: which is met from the other?
+
+        They are neighbours, or nearly so. Going on from both at once finds it in as many steps as lie between them.
+        """
+        for after_one, after_other in zip_longest(self._from(one), self._from(other)):
+            if after_one is not None and after_one["id"] == other["id"]:
+                return True
+            if after_other is not None and after_other["id"] == one["id"]:
+                return False
+        return True  # one of them has been moved or deleted in between
+
+    def _from(self, item: Item) -> Iterator[Item]:
+        onwards = self._store.list(SHORT_STEP, **{self._way: item["id"]}).auto_paging_iter()
+        return takewhile(lambda following: following["created"] == item["created"], onwards)
 
 
 def _merged(walks: list[_Walk]) -> Iterator[Item]:
