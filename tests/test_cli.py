@@ -163,6 +163,13 @@ def test_check_shows_that_it_is_busy_on_a_terminal_only(connection: Connection) 
 # --- dump and load --------------------------------------------------------------------------------------------------
 
 
+def test_load_knows_the_indexes_of_the_packages_own_tables(connection: Connection, tmp_path: Path) -> None:
+    file = tmp_path / "charges.jsonl"
+    file.write_text('{"id": "ch_1", "created": 1, "customer": "cus_1"}\n')
+    said("load", "ci", str(file), "--table", "paper_tiger_charges")
+    assert connection.checkout("global").charges.find_by_customer("cus_1")[0]["id"] == "ch_1"
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".msgpack"])
 def test_dump_and_load(suffix: str, connection: Connection, tmp_path: Path) -> None:
     file = str(tmp_path / f"events{suffix}")

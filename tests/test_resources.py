@@ -143,6 +143,21 @@ def test_finder(kind: type[Store], name: str, checkout: Checkout) -> None:
     store.clear()
 
 
+def test_invoices_of_a_subscription_whatever_the_version_of_the_api(checkout: Checkout) -> None:
+    def later(subscription: str) -> dict[str, Any]:
+        return {"parent": {"subscription_details": {"subscription": subscription}}}
+
+    checkout.invoices.insert_many(
+        [
+            {"id": "in_1", "created": 1, **later("sub_1")},
+            {"id": "in_2", "created": 2, "subscription": "sub_1"},
+            {"id": "in_3", "created": 3, **later("sub_1"), "subscription": "sub_1"},
+            {"id": "in_4", "created": 4, **later("sub_2")},
+        ]
+    )
+    assert [invoice["id"] for invoice in checkout.invoices.find_by_subscription("sub_1")] == ["in_3", "in_2", "in_1"]
+
+
 @pytest.mark.parametrize(
     ("name", "resource", "prefix", "path"),
     [

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from papertiger_shm import Customers, Events, PaperTigerError, Store
+from papertiger_shm import Connection, PaperTigerError, Store
 from papertiger_shm.cli.opening import open_store
-
-KNOWN: dict[str, type[Store]] = {known.table_name: known for known in (Events, Customers)}
 
 
 def dump(store: str | None, file: str, *, table: str, namespace: str | None, as_json: bool) -> None:
@@ -36,8 +34,9 @@ def _transfer(
     namespace: str | None,
     as_json: bool,
 ) -> None:
-    kind = store_class(table, indexes)
+    made_up = store_class(table, indexes)
     with open_store(store) as connection:
+        kind = made_up if indexes else known_class(connection, table) or made_up
         items = kind(connection, namespace)
         with _said_plainly(file), _progress(f"{file}") as progress:
             count = (items.dump if done == "dumped" else items.load)(file, progress=progress)
@@ -58,9 +57,7 @@ def _transfer(
 
 
 def store_class(table: str, indexes: Sequence[str]) -> type[Store]:
-    """The class that declares the table: the package's own, or one made up on the spot."""
-    if table in KNOWN and not indexes:
-        return KNOWN[table]
+    """A class that declares the table, made up on the spot."""
     declared = tuple(indexes)
     try:
 
@@ -70,6 +67,11 @@ def store_class(table: str, indexes: Sequence[str]) -> type[Store]:
     except TypeError as error:
         raise click.UsageError(str(error)) from error
     return Table
+
+
+def known_class(connection: Connection, table: str) -> type[Store] | None:
+    """The package's own class that declares the table, if there is one."""
+    return next((type(store) for store in connection.checkout() if store.table_name == table), None)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,16 @@ NAMESPACE_PATH: Final = "/namespaces/"
 not to those for further pages; the base they always keep."""
 
 
+BELOW: Final = {
+    "bank_account": ("/v1/customers/{customer}/bank_accounts", "/v1/accounts/{account}/bank_accounts"),
+    "card": ("/v1/customers/{customer}/cards",),
+    "customer_balance_transaction": ("/v1/customers/{customer}/balance_transactions",),
+    "fee_refund": ("/v1/application_fees/{fee}/refunds",),
+    "payment_method": ("/v1/customers/{customer}/payment_methods",),
+    "transfer_reversal": ("/v1/transfers/{transfer}/reversals",),
+}
+"""Where Stripe has a resource below another: the name in braces is the index by which it belongs there."""
+
 _ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9_]+")
 _log = logging.getLogger(__name__)
 
@@ -48,9 +58,11 @@ def application(connection: Connection, namespace: str | None) -> Starlette:
     routes = []
     kinds: list[type[Store]] = [type(store) for store in everything]
     for kind in kinds:
-        for path in (kind.url_path, NAMESPACE_PATH + "{namespace:path}" + kind.url_path):
-            routes.append(Route(path, _lists(connection, kind, namespace), methods=["GET"]))
-            routes.append(Route(path + "/{id}", _retrieves(connection, kind, namespace), methods=["GET"]))
+        for path in (kind.url_path, *BELOW.get(kind.resource, ())):
+            lists, retrieves = _lists(connection, kind, path, namespace), _retrieves(connection, kind, namespace)
+            for base in ("", NAMESPACE_PATH + "{namespace:path}"):
+                routes.append(Route(base + path, lists, methods=["GET"]))
+                routes.append(Route(base + path + "/{id}", retrieves, methods=["GET"]))
     return Starlette(
         routes=routes,
         exception_handlers={
@@ -65,7 +77,7 @@ def application(connection: Connection, namespace: str | None) -> Starlette:
 # ---- endpoints; plain functions, which Starlette calls in threads: a read may wait for a server, or be a long one ----
 
 
-def _lists(connection: Connection, kind: type[Store], namespace: str | None) -> Endpoint:
+def _lists(connection: Connection, kind: type[Store], path: str, namespace: str | None) -> Endpoint:
     def answer(request: Request) -> Response:
         store = kind(connection, _namespace(request, namespace))
         above = {name: value for name, value in request.path_params.items() if name in store.indexes}
@@ -77,7 +89,7 @@ def _lists(connection: Connection, kind: type[Store], namespace: str | None) -> 
             raise _missing(store, getattr(asked, param), param, status=400) from None
         items = [_object(store, item) for item in data]
         # Stripe's libraries ask for the next page at this path, below the base they have already.
-        url = store.url_path.format(**{name: quote(value) for name, value in above.items()})
+        url = path.format(**{name: quote(value) for name, value in above.items()})
         return _answer(request, {"object": "list", "data": items, "has_more": has_more, "url": url})
 
     return answer

@@ -19,7 +19,7 @@ __all__ = ["Wanted", "refuse_all_but_expand", "wanted"]
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 100
 MAX_TYPES: Final = 20
-BOOLEANS: Final = frozenset({"active", "enabled", "inclusive", "is_default", "open", "valid"})
+BOOLEANS: Final = frozenset({"active", "enabled", "inclusive", "is_default", "open", "used", "valid"})
 """Indexed fields that hold a bool; all others hold text."""
 
 Condition: TypeAlias = Callable[[dict[str, Any]], bool]

@@ -86,14 +86,23 @@ class SubscriptionSchedules(
 class Invoices(
     ByCustomer,
     ByStatus,
-    BySubscription,
     Store,
     table="paper_tiger_invoices",
     resource="invoice",
     prefix="in",
-    indexes=("customer", "status", "subscription"),
+    indexes=("customer", "status", "subscription", "parent.subscription_details.subscription"),
 ):
     """Invoices."""
+
+    def find_by_subscription(self, subscription: str) -> list[dict[str, Any]]:
+        """Those of the subscription of this id, which Stripe's API has moved below ``parent`` in 2025."""
+        found = self.find_by("parent.subscription_details.subscription", subscription)
+        earlier = self.find_by("subscription", subscription)
+        if earlier:
+            ids = {invoice["id"] for invoice in found}
+            found += [invoice for invoice in earlier if invoice["id"] not in ids]
+            found.sort(key=lambda invoice: invoice["created"], reverse=True)
+        return found
 
 
 class InvoiceItems(
