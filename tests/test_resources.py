@@ -118,6 +118,16 @@ def test_stripe_s_own_objects_go_in_and_are_found(kind: type[Store], checkout: C
         assert store.insert({})["id"].startswith(f"{kind.prefix}_")
 
 
+ACTIVE: dict[str, tuple[str, Any, Any]] = {
+    "Coupons": ("valid", True, False),
+    "Mandates": ("status", "active", "pending"),
+    "PaymentMethodDomains": ("enabled", True, False),
+    "SubscriptionSchedules": ("status", "active", "not_started"),
+    "Subscriptions": ("status", "active", "trialing"),
+    "Webhooks": ("status", "enabled", "disabled"),
+}
+"""Where another field than ``active`` says so: its name, what it is then, and another value of it."""
+
 FINDERS = [
     (kind, name) for kind in kinds() for name in dir(kind) if name.startswith("find_") and name not in ("find_by",)
 ]
@@ -128,9 +138,12 @@ def test_finder(kind: type[Store], name: str, checkout: Checkout) -> None:
     store = kind(checkout.events.connection, "finders")
     finder = getattr(store, name)
     [*arguments] = inspect.signature(finder).parameters
-    field = "metadata.plan" if name == "find_by_plan" else arguments[0] if arguments else "active"
+    mine: Any
+    if name == "find_active":
+        field, mine, other = ACTIVE.get(kind.__name__, ("active", True, False))
+    else:
+        field, mine, other = ("metadata.plan" if name == "find_by_plan" else arguments[0]), "mine", "other"
     assert field in kind.indexes
-    mine, other = ("mine", "other") if arguments else (True, False)
     for id, value in (("a", mine), ("b", other), ("c", mine)):
         item: dict[str, Any] = {"id": id, "created": ord(id)}
         place = item

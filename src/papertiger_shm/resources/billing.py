@@ -58,6 +58,10 @@ class Subscriptions(
 ):
     """What customers pay for again and again."""
 
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those in the stage ``active``: not those on trial, nor those that are past due."""
+        return self.find_by("status", "active")
+
 
 class SubscriptionItems(
     BySubscription,
@@ -81,6 +85,10 @@ class SubscriptionSchedules(
     indexes=("customer", "status", "subscription"),
 ):
     """Changes of subscriptions that are to come."""
+
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those in the stage ``active``: begun, and not yet at their end."""
+        return self.find_by("status", "active")
 
 
 class Invoices(

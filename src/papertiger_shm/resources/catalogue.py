@@ -43,6 +43,10 @@ class Plans(
 class Coupons(Store, table="paper_tiger_coupons", resource="coupon", indexes=("valid",)):
     """Discounts; their ids have no prefix."""
 
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those that can be used."""
+        return self.find_by("valid", True)
+
 
 class PromotionCodes(
     Active,

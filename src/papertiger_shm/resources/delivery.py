@@ -29,6 +29,10 @@ class Webhooks(
 ):
     """Addresses that are told of events."""
 
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those that are told at present."""
+        return self.find_by("status", "enabled")
+
 
 class WebhookDeliveries(
     ByStatus,

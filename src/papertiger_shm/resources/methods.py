@@ -63,6 +63,10 @@ class PaymentMethodDomains(
 ):
     """Web domains on which wallets may be offered."""
 
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those on which they are offered at present."""
+        return self.find_by("enabled", True)
+
     def find_by_domain_name(self, domain_name: str) -> list[dict[str, Any]]:
         """Those of this domain name."""
         return self.find_by("domain_name", domain_name)
@@ -129,3 +133,7 @@ class Mandates(
     indexes=("payment_method", "status"),
 ):
     """Permissions to debit."""
+
+    def find_active(self) -> list[dict[str, Any]]:
+        """Those that can be used."""
+        return self.find_by("status", "active")
