@@ -137,7 +137,7 @@ class Changed(NamedTuple):
 
 
 class Subscription(Protocol):
-    """Watches one collection, from its making until ``close()``. For one thread at a time, but for ``close()``."""
+    """Watches one collection, from its making until ``close()``. For one thread at a time, but for ``cut()``."""
 
     def wait(self, seconds: float) -> Changed:
         """What has changed since the last return, as soon as anything has. The first time this is at once, and of all.
@@ -150,6 +150,9 @@ class Subscription(Protocol):
 
     def close(self) -> None:
         """End it; again does nothing."""
+
+    def cut(self) -> None:
+        """End it from any thread; one that waits is told that the connection is closed. May wait for a request."""
 
 
 class Lease(Protocol):

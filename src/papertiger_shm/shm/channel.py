@@ -227,12 +227,13 @@ class Channel:
 
     def _part(self) -> None:
         self._closed = True
-        if self._link is not None:
+        link, self._link = self._link, None
+        if link is not None:
             with contextlib.suppress(OSError):
-                self._link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
+                link.send(wire.request_frame([0, wire.BYE]), socket.MSG_DONTWAIT)
             with contextlib.suppress(OSError):
-                self._link.shutdown(socket.SHUT_RDWR)  # which wakes who waits in ``await_answer``; closing would not
-            self._hang_up()
+                link.shutdown(socket.SHUT_RDWR)  # which wakes who waits in ``await_answer``; closing would not
+        # It is closed with the last who has it: one who is about to wait would wait for another file of its number.
 
     # --- one request --------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ class ShmBackend:
         for reference in self._subscriptions.valuerefs():  # at once, as other threads may begin to wait
             subscription = reference()
             if subscription is not None:
-                subscription.close()
+                subscription.cut()
         while self._idle_channels:
             self._idle_channels.pop().close()
         if attached is not None:

@@ -19,7 +19,7 @@ __all__ = ["ShmSubscription"]
 
 
 class ShmSubscription:
-    """Asks nothing of the manager before the first ``wait``. For one thread at a time, but for ``close``."""
+    """Asks nothing of the manager before the first ``wait``. For one thread at a time, but for ``cut``."""
 
     def __init__(
         self, channel: Channel, timeout: float, collection: bytes, give_back: Callable[[Channel], None]
@@ -30,7 +30,9 @@ class ShmSubscription:
         self._give_back = give_back
         self._posted: Posted | None = None
         self._begins = True  # on a line that may have watched something else before
-        self._closed = False
+        # Whoever ends it takes this: the owner and another thread may both try at the same time. A lock could be held
+        # just when a child is forked.
+        self._open = [True]
 
     def wait(self, seconds: float) -> Changed:
         """What has changed since the last return, as soon as anything has; the first time at once, and of all.
@@ -55,11 +57,20 @@ class ShmSubscription:
         return Changed(None if ids is None else [id.decode() for id in ids], newest)
 
     def close(self) -> None:
-        """End it; a thread that waits is told that the connection is closed. Again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._channel.is_idle():
-            self._give_back(self._channel)
-        else:
+        """End it; again does nothing."""
+        if self._taken():
+            if self._channel.is_idle():
+                self._give_back(self._channel)
+            else:
+                self._channel.cut()
+
+    def cut(self) -> None:
+        """From any thread: one that waits is told that the connection is closed. After ``close`` it does nothing."""
+        if self._taken():
             self._channel.cut()
+
+    def _taken(self) -> bool:
+        try:
+            return self._open.pop()
+        except IndexError:
+            return False

@@ -31,7 +31,7 @@ MOST_IDS = 64
 
 
 class ValkeySubscription:
-    """Asks nothing of the server before the first ``wait``. For one thread at a time, but for ``close``."""
+    """Asks nothing of the server before the first ``wait``. For one thread at a time, but for ``cut``."""
 
     def __init__(self, backend: ValkeyBackend, channel: bytes) -> None:
         self._backend = backend
@@ -84,15 +84,13 @@ class ValkeySubscription:
 
     def _begin(self) -> Changed:
         """On a new line look at everything."""
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        self._hang_up()
         self._pid = os.getpid()
         self._line = self._subscribed()
         self._see_whether_closed()
         return Changed(None, self._backend.newest_version())
 
-    def _see_whether_closed(self) -> None:
+    def _see_whether_closed(self, _: object = None) -> None:
         if self._closed:
             self.close()
             raise InvalidRequest(f"the connection to {self._backend.url} is closed: connect again")
@@ -100,8 +98,14 @@ class ValkeySubscription:
     def close(self) -> None:
         """End it; again does nothing."""
         self._closed = True
+        if self._pid == os.getpid():
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         line, self._line = self._line, None
-        if line is not None and self._pid == os.getpid():
+        if line is not None:
+            if line.connection is not None:
+                line.connection.deregister_connect_callback(self._see_whether_closed)
             line.close()
 
     def cut(self) -> None:
@@ -120,6 +124,8 @@ class ValkeySubscription:
                 line.ssubscribe(self._channel)
                 if line.get_message(timeout=self._backend.patience) is None:
                     raise valkey.TimeoutError("no answer")
+                # The client library connects again of itself, also what ``cut`` has just disconnected.
+                line.connection.register_connect_callback(self._see_whether_closed)
             except BaseException:
                 line.close()
                 raise
