@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any
 from papertiger_shm.namespace import GLOBAL, current_namespace, namespace
 
 if TYPE_CHECKING:
+    from papertiger_shm.aio.checkout import AsyncCheckout
+    from papertiger_shm.aio.connection import AsyncConnection, async_connect
+    from papertiger_shm.aio.store import AsyncStore
+    from papertiger_shm.aio.watch import AsyncWatch
     from papertiger_shm.connection import Connection, Transaction, connect, leftovers, remove_leftover
     from papertiger_shm.errors import (
         AccessDenied,
@@ -89,6 +93,10 @@ __all__ = [
     "AlreadyExists",
     "ApplicationFeeRefunds",
     "ApplicationFees",
+    "AsyncCheckout",
+    "AsyncConnection",
+    "AsyncStore",
+    "AsyncWatch",
     "BalanceTransactions",
     "BankAccounts",
     "BillingPortalConfigurations",
@@ -151,6 +159,7 @@ __all__ = [
     "WebhookDeliveries",
     "Webhooks",
     "__version__",
+    "async_connect",
     "connect",
     "current_namespace",
     "leftovers",
@@ -159,6 +168,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "aio.checkout": ("AsyncCheckout",),
+    "aio.connection": ("AsyncConnection", "async_connect"),
+    "aio.store": ("AsyncStore",),
+    "aio.watch": ("AsyncWatch",),
     "connection": ("Connection", "Transaction", "connect", "leftovers", "remove_leftover"),
     "errors": (
         "AccessDenied",

@@ -229,6 +229,14 @@ class Connection:
         learns that they failed.
         """
         self._open()
+        with self._gathering() as transaction:
+            yield transaction
+        if transaction._over:
+            transaction._send(wait=wait)
+
+    @contextmanager
+    def _gathering(self) -> Iterator[Transaction]:
+        """The transaction of this thread or task, a new one that is over at the end, or the outer one, which is not."""
         outer = self._transaction()
         if outer is not None:
             with outer._savepoint():
@@ -246,17 +254,20 @@ class Connection:
             transaction._over = True
             # Not ContextVar.reset(): a generator may be finished in another context than it was begun in.
             _active.set(tuple(other for other in _active.get() if not other._over))
-        transaction._send(wait=wait)
 
     def commit(self, operations: Sequence[Operation]) -> list[Any] | None:
         """Carry out all operations as one atomic request; inside a transaction keep them for its end and give None."""
         backend = self._open()
+        return None if self._kept(operations) else backend.commit(operations)
+
+    def _kept(self, operations: Sequence[Operation]) -> bool:
+        """Whether this thread or task is in a transaction, which then has kept them for its end."""
         if _active.get():
             transaction = self._transaction()
             if transaction is not None:
                 transaction._operations.extend(operations)
-                return None
-        return backend.commit(operations)
+                return True
+        return False
 
     def views(self, table: str) -> dict[str, Collection]:
         """The views of one table that are at hand, by namespace; emptied when the connection is closed."""

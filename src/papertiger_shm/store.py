@@ -23,11 +23,13 @@ from papertiger_shm.connection import Connection, Transaction
 from papertiger_shm.errors import Conflict, InvalidItem, InvalidRequest, ManagerUnavailable, NotFound, WaitTimeout
 from papertiger_shm.namespace import check_namespace, current_namespace
 from papertiger_shm.page import Page
-from papertiger_shm.watching import Change, Wanted, came_to, changes, first_written, what_came
+from papertiger_shm.watching import Change, Search, Wanted, came_to, changes, searched, what_came
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from papertiger_shm.aio.connection import AsyncConnection
+    from papertiger_shm.aio.store import AsyncStore
     from papertiger_shm.shm.manager import Manager
     from papertiger_shm.shm.supervisor import ChildSpec
 
@@ -57,10 +59,12 @@ class Store:
 
     ``table`` and ``resource`` are required; ``prefix`` (of ids made for items without one) defaults to None,
     ``plural`` to resource + "s", ``url_path`` to "/v1/" + plural, ``indexes`` (dotted paths into the item) to ().
-    What a subclass of a declared store leaves out, it inherits.
+    What a subclass of a declared store leaves out, it inherits. ``abstract=True``: it declares no table itself, but
+    has what others are to inherit.
 
     A handle, ``Customers(connection, namespace=None)``, reads and writes the current namespace of each call, or
-    always the one given. Handles are cheap and may be shared by threads. Writes raise ``InvalidItem`` for items
+    always the one given; on a connection for asyncio it is an ``AsyncStore``. Handles are cheap and may be shared by
+    threads. Writes raise ``InvalidItem`` for items
     that cannot be stored and ``StoreFull`` where there is no room; anything raises ``ManagerUnavailable`` where
     the manager has to answer and does not, and ``InvalidRequest`` for arguments that cannot be used.
     """
@@ -81,9 +85,12 @@ class Store:
         plural: str | None = None,
         url_path: str | None = None,
         indexes: Iterable[str] | None = None,
+        abstract: bool = False,
         **others: Any,
     ) -> None:
         super().__init_subclass__(**others)
+        if abstract:
+            return
         _declare(cls, "table_name", "table", table)
         _declare(cls, "resource", "resource", resource)
         if prefix is not None or not hasattr(cls, "prefix"):
@@ -94,6 +101,14 @@ class Store:
             cls.url_path = _name(cls, "url_path", url_path if url_path is not None else f"/v1/{cls.plural}")
         if indexes is not None or not hasattr(cls, "indexes"):
             cls.indexes = _index_paths(cls, () if indexes is None else indexes)
+
+    @overload
+    def __new__(cls: type[Self], connection: Connection, *arguments: Any, **named: Any) -> Self: ...
+    @overload
+    def __new__(cls, connection: AsyncConnection, *arguments: Any, **named: Any) -> AsyncStore: ...
+    def __new__(cls, connection: Any = None, *arguments: Any, **named: Any) -> Any:
+        kind_for = getattr(connection, "kind_for", None)
+        return super().__new__(cls if kind_for is None else kind_for(cls))
 
     def __init__(self, connection: Connection, namespace: str | None = None) -> None:
         kind = type(self)
@@ -304,22 +319,18 @@ class Store:
 
         Where an id comes twice, the later item stays. ``InvalidItem`` names the item, as ``items[3].id: ...``.
         """
-        if isinstance(items, Mapping):
-            raise InvalidRequest("insert_many: items is one dict; pass a list of items, or use insert()")
-        puts = []
-        for place, item in enumerate(items):
-            try:
-                puts.append(self._put(item, None)[0])
-            except InvalidItem as problem:
-                raise InvalidItem(f"items[{place}].{problem}") from None
+        puts = self._puts(items)
         if puts:
             self._connection.commit(puts)
         return len(puts)
 
     def delete(self, id: str) -> None:
         """Delete the item; nothing happens where there is none."""
-        if _may_exist(id):
-            self._connection.commit((Delete(self.table_name, self.namespace, id),))
+        if deletion := self._deletion(id):
+            self._connection.commit(deletion)
+
+    def _deletion(self, id: str) -> tuple[Delete, ...]:
+        return (Delete(self.table_name, self.namespace, id),) if _may_exist(id) else ()
 
     def clear(self) -> None:
         """Delete every item of this table, in every namespace."""
@@ -336,6 +347,10 @@ class Store:
         A field that is missing counts from 0. Raises ``NotFound`` without the item, ``InvalidItem`` where the field
         holds something other than a number, ``InvalidRequest`` where the sum does not fit 64 bits.
         """
+        results = self._connection.commit((self._increment(id, field, by),))
+        return None if results is None else results[0]
+
+    def _increment(self, id: str, field: str, by: int | float) -> Increment:
         if not _is_int(by) and not isinstance(by, float):
             raise InvalidRequest(f"increment: by is {shown(by)} of type {type(by).__name__}; it is an int or a float")
         if _is_int(by) and not -(2**63) <= by < 2**64:
@@ -346,15 +361,18 @@ class Store:
             raise InvalidRequest("increment: 'id' is what the item is found by; name a field that holds a number")
         if not _may_exist(id):
             raise self._not_found("increment", id)
-        operation = Increment(self.table_name, self.namespace, id, field, by, self.indexes)
-        results = self._connection.commit((operation,))
-        return None if results is None else results[0]
+        return Increment(self.table_name, self.namespace, id, field, by, self.indexes)
 
     def compare_and_set(self, item: Mapping[str, Any], version: int) -> Item:
         """Replace the item with its id if that still has ``version``, else ``Conflict``. Gives the item as stored.
 
         An item that has been deleted is a ``Conflict`` too, also if it has been inserted again since.
         """
+        put, stored = self._replacing(item, version)
+        self._connection.commit((put,))
+        return stored
+
+    def _replacing(self, item: Mapping[str, Any], version: int) -> tuple[Put, Item]:
         if not _is_int(version) or version < 1:
             raise InvalidRequest(
                 f"compare_and_set: version is {shown(version)}; pass the int that version(id) gave, "
@@ -362,9 +380,7 @@ class Store:
             )
         if isinstance(item, dict) and "id" not in item:
             raise InvalidItem("id: missing; compare_and_set replaces the item of that id, so it has to be given")
-        put, stored = self._put(item, version)
-        self._connection.commit((put,))
-        return stored
+        return self._put(item, version)
 
     def modify(self, id: str, function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Item:
         """Read the item, call ``function(item)``, store what it returns; again if the item has moved in between.
@@ -374,16 +390,20 @@ class Store:
         Inside a transaction an item that moves before the end cannot be read again: that is a ``Conflict``.
         """
         while True:
-            entry = self._view().entry(id) if _may_exist(id) else None
-            if entry is None:
-                raise self._not_found("modify", id)
-            version, payload = entry
-            changed = function(decode(payload))
+            item, version = self._to_modify(id)
+            changed = function(item)
             self._check_modified(id, changed)
             try:
                 return self.compare_and_set(changed, version)
             except Conflict:
                 continue
+
+    def _to_modify(self, id: str) -> tuple[Item, int]:
+        """The item and its version, as of one moment."""
+        entry = self._view().entry(id) if _may_exist(id) else None
+        if entry is None:
+            raise self._not_found("modify", id)
+        return decode(entry[1]), entry[0]
 
     def _check_modified(self, id: str, changed: object) -> None:
         if changed is None:
@@ -400,6 +420,17 @@ class Store:
     def transaction(self, *, wait: bool = True) -> AbstractContextManager[Transaction]:
         """All writes of this thread or task inside the block at once, at its end: ``Connection.transaction``."""
         return self._connection.transaction(wait=wait)
+
+    def _puts(self, items: Iterable[Mapping[str, Any]]) -> builtins.list[Put]:
+        if isinstance(items, Mapping):
+            raise InvalidRequest("insert_many: items is one dict; pass a list of items, or use insert()")
+        puts = []
+        for place, item in enumerate(items):
+            try:
+                puts.append(self._put(item, None)[0])
+            except InvalidItem as problem:
+                raise InvalidItem(f"items[{place}].{problem}") from None
+        return puts
 
     def _put(self, item: Mapping[str, Any], expect: int | None) -> tuple[Put, Item]:
         """The operation that stores the item, and the item as it will be stored, never the caller's own object."""
@@ -434,24 +465,31 @@ class Store:
         Of several the one that was written first. ``since``: only what was written after that version.
         ``timeout``: seconds, None for ever; ``WaitTimeout`` when they have passed.
         """
+        seconds, wanted = self._waited_for(timeout, since, equals)
+        search = searched(self._view(), wanted, since or 0, seconds)
+        if search.found is None:
+            raise self._not_come(search, seconds, since, self.namespace)
+        return search.found
+
+    def _waited_for(self, timeout: float | None, since: int | None, equals: dict[str, Any]) -> tuple[float, Wanted]:
         seconds = _seconds(timeout)
-        after = _version_or_none("wait_for", since) or 0
-        wanted = Wanted(equals, self._filters("wait_for", equals))
-        view = self._view()
-        found, began = first_written(view, wanted, after, seconds)
-        if found is not None:
-            return found
+        _check_version("wait_for", since)
+        return seconds, Wanted(equals, self._filters("wait_for", equals))
+
+    def _not_come(self, search: Search, seconds: float, since: int | None, namespace: str) -> WaitTimeout:
+        """What to raise once so many seconds are over; it says what came instead."""
+        wanted, began = search.wanted, search.began
         later = "" if since is None else f"after version {since} "
         told = [
-            f"wait_for: no {self.resource} {_described(equals)}in namespace {shown(self.namespace)} {later}"
+            f"wait_for: no {self.resource} {_described(wanted.equals)}in namespace {shown(namespace)} {later}"
             f"within {seconds:g} s",
-            *what_came(view, wanted, began if since is None else after, self.indexes),
-            *self._came_elsewhere(wanted, began if since is None or began is None else after),
+            *what_came(search.view, wanted, began if since is None else since, self.indexes),
+            *self._came_elsewhere(wanted, began if since is None or began is None else since, namespace),
             "check that it is written to this table and namespace, or wait longer",
         ]
-        raise WaitTimeout("; ".join(told))
+        return WaitTimeout("; ".join(told))
 
-    def _came_elsewhere(self, wanted: Wanted, after: int | None) -> builtins.list[str]:
+    def _came_elsewhere(self, wanted: Wanted, after: int | None, here: str) -> builtins.list[str]:
         """In words, to which other namespaces what was waited for came after a version; nothing without one."""
         if after is None:
             return []
@@ -459,7 +497,7 @@ class Store:
             others = [
                 namespace
                 for table, namespace, _ in self._connection.collections()
-                if table == self.table_name and namespace != self.namespace
+                if table == self.table_name and namespace != here
             ]
             views = ((other, self._connection.view(self.table_name, other)) for other in others[:_MOST_NAMESPACES])
             namespaces = came_to(views, wanted, after)
@@ -476,8 +514,11 @@ class Store:
         delete, one that begins to an insert. Deletes between two looks come before the rest. The manager's death
         and restart lose and repeat nothing.
         """
-        after = _version_or_none("watch", since)
-        return changes(self._view(), Wanted(equals, self._filters("watch", equals)), after)
+        return changes(self._view(), self._watched_for(since, equals), since)
+
+    def _watched_for(self, since: int | None, equals: dict[str, Any]) -> Wanted:
+        _check_version("watch", since)
+        return Wanted(equals, self._filters("watch", equals))
 
     # ---- files
 
@@ -623,10 +664,9 @@ def _seconds(timeout: float | None) -> float:
     return float(timeout)
 
 
-def _version_or_none(call: str, since: int | None) -> int | None:
+def _check_version(call: str, since: int | None) -> None:
     if since is not None and (not _is_int(since) or since < 0):
         raise InvalidRequest(f"{call}: since is {shown(since)}; pass an int that version(id) gave, or None")
-    return since
 
 
 def _described(equals: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from papertiger_shm.backend import Changed, Collection
 from papertiger_shm.codec import MISSING, decode, field_value, index_key, shown
 
-__all__ = ["Change", "Wanted", "came_to", "changes", "first_written", "what_came"]
+__all__ = ["Change", "Search", "Wanted", "Watched", "came_to", "changes", "searched", "what_came"]
 
 Item: TypeAlias = dict[str, Any]
 Entry: TypeAlias = tuple[int, bytes]  # version, payload
@@ -73,24 +73,42 @@ class Wanted(NamedTuple):
         )
 
 
-def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) -> tuple[Item | None, int | None]:
-    """The item that was written first after a version, now or within so many seconds.
+class Search:
+    """Looks for the item that was written first after a version, once at its making and then at what has changed.
 
-    Also the newest version of anything when the wait for it began, None where there was no wait.
+    ``began``: the newest version of anything when the wait for it began, None where there was no wait.
     """
+
+    def __init__(self, view: Collection, wanted: Wanted, after: int) -> None:
+        self.view = view
+        self.wanted = wanted
+        self._after = after
+        self.began: int | None = None
+        self.found = self._first(view.entries(wanted.keys))
+
+    def look(self, changed: Changed) -> None:
+        """See whether it is there now."""
+        if self.began is None and changed.ids is None:
+            self.began = changed.until
+        entries = self.wanted.entries(self.view, changed)
+        self.found = self._first(
+            self.view.entries(self.wanted.keys) if entries is None else filter(None, entries.values())
+        )
+
+    def _first(self, entries: Iterable[Entry]) -> Item | None:
+        written = [entry for entry in entries if entry[0] > self._after]
+        return decode(min(written)[1]) if written else None
+
+
+def searched(view: Collection, wanted: Wanted, after: int, seconds: float) -> Search:
+    """A search that has found it, now or within so many seconds, or has not."""
     deadline = time.monotonic() + seconds
-    began = None
-    written = [entry for entry in view.entries(wanted.keys) if entry[0] > after]
-    if not written and seconds > 0:
+    search = Search(view, wanted, after)
+    if search.found is None and seconds > 0:
         with closing(view.subscribe()) as subscription:
-            while not written and (left := deadline - time.monotonic()) > 0:
-                changed = subscription.wait(left)
-                if began is None and changed.ids is None:
-                    began = changed.until
-                entries = wanted.entries(view, changed)
-                found = view.entries(wanted.keys) if entries is None else filter(None, entries.values())
-                written = [entry for entry in found if entry[0] > after]
-    return (decode(min(written)[1]) if written else None), began
+            while search.found is None and (left := deadline - time.monotonic()) > 0:
+                search.look(subscription.wait(left))
+    return search
 
 
 # ---- watching ---------------------------------------------------------------------------------------------------
@@ -98,35 +116,42 @@ def first_written(view: Collection, wanted: Wanted, after: int, seconds: float) 
 
 def changes(view: Collection, wanted: Wanted, after: int | None) -> Iterator[Change]:
     """The changes of what is wanted, in commit order, for ever; first what was written after a version, if given."""
-    known = _Known()
-    for version, payload in view.entries(wanted.keys):
-        if after is None or version <= after:
-            known.add(version, decode(payload)["id"])
-    return _changes(view, wanted, known)
+    return _changes(view, Watched(view, wanted, after))
 
 
-def _changes(view: Collection, wanted: Wanted, known: _Known) -> Iterator[Change]:
+def _changes(view: Collection, watched: Watched) -> Iterator[Change]:
     with closing(view.subscribe()) as subscription:
         while True:
-            entries = wanted.entries(view, subscription.wait(math.inf))
-            if entries is None:
-                yield from known.differences(view.entries(wanted.keys))
-            else:
-                yield from known.differences_of(entries)
+            yield from watched.look(subscription.wait(math.inf))
 
 
-class _Known:
-    """The items that have been told of: of each the id and the version."""
+class Watched:
+    """What has been told of the items that are wanted: of each the id and the version.
 
-    def __init__(self) -> None:
+    At its making that is all that is there, but what was written after a version, if one is given.
+    """
+
+    def __init__(self, view: Collection, wanted: Wanted, after: int | None) -> None:
+        self._view = view
+        self._wanted = wanted
         self._ids: dict[int, str] = {}
         self._versions: dict[str, int] = {}
+        for version, payload in view.entries(wanted.keys):
+            if after is None or version <= after:
+                self._add(version, decode(payload)["id"])
 
-    def add(self, version: int, id: str) -> None:
+    def look(self, changed: Changed) -> list[Change]:
+        """What is to be told now, in commit order; from now on it has been."""
+        entries = self._wanted.entries(self._view, changed)
+        if entries is None:
+            return self._differences(self._view.entries(self._wanted.keys))
+        return self._differences_of(entries)
+
+    def _add(self, version: int, id: str) -> None:
         self._ids[version] = id
         self._versions[id] = version
 
-    def differences(self, entries: list[Entry]) -> list[Change]:
+    def _differences(self, entries: list[Entry]) -> list[Change]:
         """What has changed if these are all that is there now."""
         written = [entry for entry in entries if entry[0] not in self._ids]
         gone: list[str] = []
@@ -135,7 +160,7 @@ class _Known:
             gone = [id for version, id in self._ids.items() if version not in present]
         return self._told(written, gone)
 
-    def differences_of(self, entries: dict[str, Entry | None]) -> list[Change]:
+    def _differences_of(self, entries: dict[str, Entry | None]) -> list[Change]:
         """What has changed if this is how these ids are now, and no other has changed."""
         written = [entry for entry in entries.values() if entry is not None and entry[0] not in self._ids]
         gone = [
@@ -154,7 +179,7 @@ class _Known:
         for version, payload in sorted(written):
             item = decode(payload)
             id = item["id"]
-            self.add(version, id)
+            self._add(version, id)
             updates.append(Change("insert" if before.pop(id, None) is None else "update", id, item, version))
         return [*(Change("delete", id, None, version) for id, version in before.items()), *updates]
 

