@@ -6,17 +6,19 @@ import asyncio
 import functools
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from papertiger_shm import Customers, Events, Manager, ManagerUnavailable, async_connect
+from papertiger_shm import Events, Manager, ManagerUnavailable, async_connect
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
 
 SECONDS = 60
@@ -264,16 +266,13 @@ def test_an_interpreter_ends(what: str) -> None:
                 assert "on its way" in Events(connection)
 
 
-def test_types() -> None:
-    """What a type checker makes of it; ``mypy`` has looked at this function if lint has been run."""
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "asyncio.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL) if PAGE.is_file() else []
 
-    async def main(url: str) -> None:
-        connection = await async_connect(url)
-        customers = Customers(connection)
-        stored: dict[str, Any] = await customers.insert({"email": "a@b"})
-        assert customers.find_by_email("a@b") == [stored]
-        assert customers.count() == 1
-        await connection.close()
 
-    with Manager() as manager:
-        asyncio.run(main(manager.url))
+@pytest.mark.parametrize("block", BLOCKS)
+def test_code_block(block: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block], timeout=SECONDS, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -43,6 +43,13 @@ def assert_all_stopped(log: Path, servers: int) -> None:
     assert sorted(stopped) == sorted(started)
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_fastapi_app(workers: str) -> None:
+    pytest.importorskip("fastapi")
+    ran = run_suite(EXAMPLES / "fastapi_app", "-n", workers)
+    assert (ran.status, ran.counts) == (0, {"passed": 7}), ran.output
+
+
 KILLED = """
 import os, signal, time
 import pytest

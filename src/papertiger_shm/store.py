@@ -13,13 +13,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, overload
 
 from papertiger_shm import codec
 from papertiger_shm import connection as connections
 from papertiger_shm.backend import Clear, Collection, Delete, Increment, Put
 from papertiger_shm.codec import MISSING, decode, shown
 from papertiger_shm.connection import Connection, Transaction
+from papertiger_shm.declared import Declared, is_text
 from papertiger_shm.errors import Conflict, InvalidItem, InvalidRequest, ManagerUnavailable, NotFound, WaitTimeout
 from papertiger_shm.namespace import check_namespace, current_namespace
 from papertiger_shm.page import Page
@@ -41,13 +42,12 @@ Default = TypeVar("Default")
 Self = TypeVar("Self", bound="Store")
 
 MAX_LIMIT: Final = 100
-_MAX_NAME: Final = 200
 _MOST_NAMESPACES: Final = 50
 _NAMESPACES_TOLD: Final = 3
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class Store:
+class Store(Declared, abstract=True):
     """A table of items that many processes read directly and one process writes.
 
     Subclass it to declare a table::
@@ -64,43 +64,12 @@ class Store:
 
     A handle, ``Customers(connection, namespace=None)``, reads and writes the current namespace of each call, or
     always the one given; on a connection for asyncio it is an ``AsyncStore``. Handles are cheap and may be shared by
-    threads. Writes raise ``InvalidItem`` for items
-    that cannot be stored and ``StoreFull`` where there is no room; anything raises ``ManagerUnavailable`` where
-    the manager has to answer and does not, and ``InvalidRequest`` for arguments that cannot be used.
+    threads. Writes raise ``InvalidItem`` for items that cannot be stored and ``StoreFull`` where there is no room;
+    anything raises ``ManagerUnavailable`` where the manager has to answer and does not, and ``InvalidRequest`` for
+    arguments that cannot be used.
     """
 
-    table_name: ClassVar[str]
-    resource: ClassVar[str]
-    prefix: ClassVar[str | None]
-    plural: ClassVar[str]
-    url_path: ClassVar[str]
-    indexes: ClassVar[tuple[str, ...]]
-
-    def __init_subclass__(
-        cls,
-        *,
-        table: str | None = None,
-        resource: str | None = None,
-        prefix: str | None = None,
-        plural: str | None = None,
-        url_path: str | None = None,
-        indexes: Iterable[str] | None = None,
-        abstract: bool = False,
-        **others: Any,
-    ) -> None:
-        super().__init_subclass__(**others)
-        if abstract:
-            return
-        _declare(cls, "table_name", "table", table)
-        _declare(cls, "resource", "resource", resource)
-        if prefix is not None or not hasattr(cls, "prefix"):
-            cls.prefix = None if prefix is None else _name(cls, "prefix", prefix)
-        if plural is not None or resource is not None:
-            cls.plural = _name(cls, "plural", plural if plural is not None else f"{cls.resource}s")
-        if url_path is not None or plural is not None or resource is not None:
-            cls.url_path = _name(cls, "url_path", url_path if url_path is not None else f"/v1/{cls.plural}")
-        if indexes is not None or not hasattr(cls, "indexes"):
-            cls.indexes = _index_paths(cls, () if indexes is None else indexes)
+    _manager: Manager | None = None
 
     @overload
     def __new__(cls: type[Self], connection: Connection, *arguments: Any, **named: Any) -> Self: ...
@@ -109,22 +78,6 @@ class Store:
     def __new__(cls, connection: Any = None, *arguments: Any, **named: Any) -> Any:
         kind_for = getattr(connection, "kind_for", None)
         return super().__new__(cls if kind_for is None else kind_for(cls))
-
-    def __init__(self, connection: Connection, namespace: str | None = None) -> None:
-        kind = type(self)
-        if not hasattr(kind, "table_name"):
-            raise InvalidRequest(
-                "Store: it declares no table; use a subclass, as class Things(Store, table='things', resource='thing')"
-            )
-        if not isinstance(connection, Connection):
-            raise InvalidRequest(
-                f"{kind.__name__}: expected a connection, not {type(connection).__name__}; "
-                "pass connect('shm://name') or manager.connect()"
-            )
-        self._connection = connection
-        self._namespace = None if namespace is None else check_namespace(namespace)
-        self._views = connection.views(kind.table_name)
-        self._manager: Manager | None = None
 
     # ---- owning a manager
 
@@ -170,23 +123,6 @@ class Store:
         """Stops the manager the handle owns; a handle that owns none is left as it is, and so is its connection."""
         if self._manager is not None:
             self.stop()
-
-    # ---- where the handle points
-
-    @property
-    def connection(self) -> Connection:
-        """The connection the handle was made with."""
-        return self._connection
-
-    @property
-    def namespace(self) -> str:
-        """The namespace a call made now would use."""
-        return self._namespace or current_namespace()
-
-    def _view(self) -> Collection:
-        namespace = self._namespace or current_namespace()
-        view = self._views.get(namespace)
-        return self._connection.view(self.table_name, namespace) if view is None else view
 
     # ---- reading
 
@@ -570,47 +506,6 @@ class Store:
         return f"<{type(self).__name__} {self._connection.url} namespace={self._namespace or 'current'}>"
 
 
-# ---- declaring a store ------------------------------------------------------------------------------------------
-
-
-def _declare(cls: type[Store], attribute: str, keyword: str, value: str | None) -> None:
-    if value is not None:
-        setattr(cls, attribute, _name(cls, keyword, value))
-    elif not hasattr(cls, attribute):
-        raise TypeError(
-            f"class {cls.__name__}(Store): the class keyword {keyword!r} is missing; "
-            "write class Things(Store, table='things', resource='thing')"
-        )
-
-
-def _name(cls: type[Store], keyword: str, value: object) -> str:
-    if not isinstance(value, str) or not value or "\0" in value or not _is_text(value):
-        raise TypeError(
-            f"class {cls.__name__}(Store): {keyword} is {shown(value)}; it is a non-empty str without NUL characters"
-        )
-    if len(value.encode()) > _MAX_NAME:
-        raise TypeError(
-            f"class {cls.__name__}(Store): {keyword} takes {len(value.encode())} bytes; it may take {_MAX_NAME}"
-        )
-    return value
-
-
-def _index_paths(cls: type[Store], indexes: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(indexes, str) or not isinstance(indexes, Iterable):
-        raise TypeError(
-            f"class {cls.__name__}(Store): indexes is {shown(indexes)}; it is a tuple of dotted paths, as ('email',)"
-        )
-    paths = tuple(_name(cls, "each of indexes", path) for path in indexes)
-    for path in paths:
-        if not all(path.split(".")):
-            raise TypeError(
-                f"class {cls.__name__}(Store): the index {shown(path)} has an empty step; write 'metadata.plan'"
-            )
-    if len(set(paths)) != len(paths):
-        raise TypeError(f"class {cls.__name__}(Store): indexes names a path twice: {shown(paths)}; name each once")
-    return paths
-
-
 # ---- ids and arguments ------------------------------------------------------------------------------------------
 
 
@@ -629,7 +524,7 @@ def _may_exist(id: object) -> bool:
     """Whether an item could have this id at all; ``InvalidRequest`` for what is no str."""
     if not isinstance(id, str):
         raise InvalidRequest(f"the id {shown(id)} is of type {type(id).__name__}; ids are str, as 'evt_123'")
-    return bool(id) and len(id) <= codec.MAX_ID and _is_text(id) and len(id.encode()) <= codec.MAX_ID
+    return bool(id) and len(id) <= codec.MAX_ID and is_text(id) and len(id.encode()) <= codec.MAX_ID
 
 
 def _is_int(value: object) -> bool:
@@ -637,17 +532,7 @@ def _is_int(value: object) -> bool:
 
 
 def _is_path(value: object) -> bool:
-    return isinstance(value, str) and all(value.split(".")) and _is_text(value)
-
-
-def _is_text(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str) and all(value.split(".")) and is_text(value)
 
 
 def _several(call: str, what: str, values: object) -> builtins.list[Any]:
