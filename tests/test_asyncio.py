@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,15 @@ async def test_a_stopped_manager_holds_up_nobody_but_who_waits_for_it() -> None:
             await changes.aclose()
 
 
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is not closed on purpose stays open."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
 @in_loop
 async def test_a_connection_that_comes_too_late_is_closed() -> None:
     with Manager() as manager, manager.connect() as plain:

@@ -181,7 +181,7 @@ async def test_methods_of_the_class_itself(requests: AsyncConnection, things: An
 
     seats = Seats(requests)
     await seats.clear()
-    await seats.insert({"id": "a", "metadata": {"plan": "gold"}})
+    assert (await seats.insert({"id": "a", "metadata": {"plan": "gold"}}))["free"] is True
     assert (await seats.take("a"))["free"] is False
     assert ids(seats.of_plan("gold")) == ["a"]
     await seats.clear()
