@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -159,6 +160,7 @@ async def test_a_connection_that_comes_too_late_is_closed() -> None:
                 await connecting
         finally:
             os.kill(manager.pid, signal.SIGCONT)
+        await until(lambda: not any(thread.name.startswith("papertiger requests") for thread in threading.enumerate()))
         await until(lambda: plain.stats()["clients"] == before)
 
 
