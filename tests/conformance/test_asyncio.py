@@ -648,6 +648,66 @@ async def test_what_is_watched_is_what_is_there(awaited: Any, twin: Any) -> None
 
 
 @in_loop
+async def test_a_step_begins_before_the_one_that_was_cancelled_has_ended(awaited: Any, twin: Any) -> None:
+    changes = awaited.watch()
+    cancelled = asyncio.ensure_future(anext_(changes))
+    await asyncio.sleep(0.01)
+    threading.Timer(0.1, twin.insert, [{"id": "a"}]).start()
+    cancelled.cancel()
+    assert (await changes.__anext__()).id == "a"  # at once, in this task: the other one has not run since
+    assert cancelled.cancelled()
+    await changes.aclose()
+
+
+@in_loop
+async def test_a_watch_that_another_task_closes(awaited: Any) -> None:
+    changes = awaited.watch()
+    ended = []
+
+    async def follow() -> None:
+        async for _ in changes:
+            pass
+        ended.append(True)
+
+    following = [asyncio.ensure_future(follow()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    await changes.aclose()
+    await asyncio.gather(*following)
+    assert ended == [True] * 3
+
+
+@in_loop
+async def test_tasks_share_a_watch(awaited: Any, twin: Any) -> None:
+    changes = awaited.watch()
+    seen: list[str] = []
+
+    async def follow() -> None:
+        async for change in changes:
+            seen.append(change.id)
+            await asyncio.sleep(0)
+
+    following = [asyncio.ensure_future(follow()) for _ in range(3)]
+    for number in range(50):
+        await asyncio.to_thread(twin.insert, {"id": f"t{number}"})
+    await until(lambda: len(seen) >= 50)
+    assert sorted(seen) == sorted(f"t{number}" for number in range(50))
+    await changes.aclose()
+    await asyncio.gather(*following)
+
+
+def test_a_watch_goes_on_in_another_loop(awaited: Any, twin: Any) -> None:
+    changes = awaited.watch()
+
+    async def step() -> Any:
+        return (await asyncio.wait_for(anext_(changes), SECONDS)).id
+
+    for id in "abc":
+        twin.insert({"id": id})
+        assert asyncio.run(step()) == id
+    asyncio.run(changes.aclose())
+
+
+@in_loop
 async def test_a_connection_that_is_closed_ends_the_waits(url: str, things: Any) -> None:
     connection = await async_connect(url)
     handle = type(things)(connection)
