@@ -20,13 +20,14 @@ __all__ = ["LoopSubscription"]
 
 
 class LoopSubscription:
-    """For one task at a time. It is closed with ``close()``, or when nobody has it any more."""
+    """For the tasks of one loop. It is closed with ``close()``, or when nobody has it any more."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
         self._loop = asyncio.get_running_loop()
         self._came: Changed | Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        # Of each task that waits: one that was cancelled may still be there when the next one begins.
+        self._waiters: set[asyncio.Future[None]] = set()
         self._asked = False
         self._closed = False
         # True: wait once more; False: end. The next change is not waited for before this one has been looked at.
@@ -35,10 +36,15 @@ class LoopSubscription:
         arguments = (weakref.ref(self), self._loop, subscription, self._demands)
         threading.Thread(target=_wait_and_tell, args=arguments, name="papertiger wait", daemon=True).start()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the loop that runs is the one that is told."""
+        return self._loop is asyncio.get_running_loop()
+
     async def wait(self, seconds: float) -> Changed:
         """As ``Subscription.wait``. Nothing is lost where this is cancelled: the next call gives what has come.
 
-        What it raises ends it.
+        What it raises ends it. No ids also where another task got them, or when it is closed.
         """
         if self._came is None:
             await self._arrival(seconds)
@@ -54,12 +60,13 @@ class LoopSubscription:
         if not self._asked:
             self._asked = True
             self._demands.put(True)
-        waiter = self._waiter = self._loop.create_future()
+        waiter = self._loop.create_future()
+        self._waiters.add(waiter)
         timer = None if seconds == math.inf else self._loop.call_later(seconds, _wake, waiter)
         try:
             await waiter
         finally:
-            self._waiter = None
+            self._waiters.discard(waiter)
             if timer is not None:
                 timer.cancel()
 
@@ -70,6 +77,9 @@ class LoopSubscription:
             return
         self._closed = True
         self._demands.put(False)
+        for waiter in [*self._waiters]:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(_wake, waiter)
         # When the interpreter ends no thread can be started any more, and the one that waits goes with it.
         if self._asked and self._came is None and not is_finalizing():
             # Not here: where the thread looks for a manager that has gone, this waits for it.
@@ -81,9 +91,11 @@ class LoopSubscription:
         self.close()
 
     def _arrive(self, came: Changed | Exception) -> None:
+        if self._closed:  # what comes now is that it was cut
+            return
         self._came = came
-        if self._waiter is not None:
-            _wake(self._waiter)
+        for waiter in self._waiters:
+            _wake(waiter)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -17,8 +17,9 @@ __all__ = ["AsyncWatch"]
 class AsyncWatch:
     """``async for change in events.watch():``, for ever, or until ``aclose()``.
 
-    A step that is cancelled or times out loses nothing: the next one goes on from there, as after an error. It is an
-    asynchronous context manager, too, which closes it. For one task at a time.
+    A step that is cancelled or times out loses nothing: the next one goes on from there, as after an error, also in
+    another loop. It is an asynchronous context manager, too, which closes it; that ends the step of another task.
+    Where several tasks of a loop share it, each change is given to one of them.
     """
 
     def __init__(self, view: Collection, watched: Watched) -> None:
@@ -32,13 +33,15 @@ class AsyncWatch:
         return self
 
     async def __anext__(self) -> Change:
-        while not self._due:
-            if self._closed:
-                raise StopAsyncIteration
+        while not self._due and not self._closed:
             await self._look()
+        if self._closed:
+            raise StopAsyncIteration
         return self._due.popleft()
 
     async def _look(self) -> None:
+        if self._subscription is not None and not self._subscription.is_here:
+            self._unsubscribe()
         if self._subscription is None:
             self._subscription = LoopSubscription(self._view.subscribe())
         try:
