@@ -28,7 +28,9 @@ from papertiger_shm import (
     Store,
     WaitTimeout,
     async_connect,
+    codec,
     namespace,
+    watching,
 )
 
 SECONDS = 60
@@ -513,6 +515,17 @@ async def test_a_wait_that_is_over_tells_what_came_instead(awaited: Any, twin: A
 
 
 @in_loop
+async def test_what_came_in_time_is_found_by_a_loop_that_is_late(awaited: Any, twin: Any) -> None:
+    waiting = asyncio.ensure_future(awaited.wait_for(1, type="x"))
+    await asyncio.sleep(0.1)
+    twin.insert({"id": "a", "type": "y"})
+    time.sleep(0.1)  # the loop is held up, so that this change is told by itself, and the next one is not
+    twin.insert({"id": "b", "type": "x"})
+    time.sleep(1)
+    assert (await waiting)["id"] == "b"
+
+
+@in_loop
 async def test_the_loop_goes_on_while_one_waits(awaited: Any, twin: Any) -> None:
     waiting = asyncio.ensure_future(awaited.wait_for(SECONDS, type="x"))
     for number in range(100):
@@ -604,6 +617,26 @@ async def test_a_step_that_times_out_loses_nothing(awaited: Any, twin: Any) -> N
             timeouts += 1
     assert seen == [f"t{number}" for number in range(200)]
     assert timeouts
+    await changes.aclose()
+
+
+@in_loop
+async def test_a_step_that_fails_in_the_middle_loses_nothing(
+    awaited: Any, twin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = awaited.watch()
+    twin.insert_many([{"id": id, "created": 1} for id in "abc"])
+    failing = [False, True]
+
+    def decode(payload: bytes) -> Any:
+        if failing and failing.pop(0):
+            raise MemoryError
+        return codec.decode(payload)
+
+    monkeypatch.setattr(watching, "decode", decode)
+    with pytest.raises(MemoryError):
+        await anext_(changes)
+    assert [(await asyncio.wait_for(anext_(changes), SECONDS)).id for _ in range(3)] == [*"abc"]
     await changes.aclose()
 
 
