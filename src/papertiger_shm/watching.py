@@ -95,6 +95,10 @@ class Search:
             self.view.entries(self.wanted.keys) if entries is None else filter(None, entries.values())
         )
 
+    def look_at_all(self) -> None:
+        """See whether it is there now, once nothing more will be told: what came last may not have been."""
+        self.found = self._first(self.view.entries(self.wanted.keys))
+
     def _first(self, entries: Iterable[Entry]) -> Item | None:
         written = [entry for entry in entries if entry[0] > self._after]
         return decode(min(written)[1]) if written else None
@@ -108,6 +112,8 @@ def searched(view: Collection, wanted: Wanted, after: int, seconds: float) -> Se
         with closing(view.subscribe()) as subscription:
             while search.found is None and (left := deadline - time.monotonic()) > 0:
                 search.look(subscription.wait(left))
+        if search.found is None:
+            search.look_at_all()
     return search
 
 
@@ -172,12 +178,12 @@ class Watched:
 
     def _told(self, written: list[Entry], gone: list[str]) -> list[Change]:
         """``gone`` are the ids that are not what they were, those that were written again included."""
+        items = [(version, decode(payload)) for version, payload in sorted(written)]  # an error here has told nothing
         before = {id: self._versions.pop(id) for id in gone}
         for version in before.values():
             del self._ids[version]
         updates = []
-        for version, payload in sorted(written):
-            item = decode(payload)
+        for version, item in items:
             id = item["id"]
             self._add(version, id)
             updates.append(Change("insert" if before.pop(id, None) is None else "update", id, item, version))

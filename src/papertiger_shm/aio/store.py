@@ -208,3 +208,5 @@ async def _found(search: Search, seconds: float) -> None:
     with closing(LoopSubscription(search.view.subscribe())) as subscription:
         while search.found is None and (left := deadline - loop.time()) > 0:
             search.look(await subscription.wait(left))
+    if search.found is None:
+        search.look_at_all()
