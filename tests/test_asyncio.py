@@ -148,6 +148,20 @@ def no_collector() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_collector")
 @in_loop
+async def test_nobody_waits_for_a_check_that_a_stopped_manager_does_not_end() -> None:
+    with Manager() as manager:
+        connection = await async_connect(manager.url, timeout=1)
+        os.kill(manager.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(connection.verify(), 0.05)
+            await asyncio.wait_for(connection.close(), SECONDS / 2)
+            await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), SECONDS / 2)
+        finally:
+            os.kill(manager.pid, signal.SIGCONT)
+
+
+@in_loop
 async def test_a_connection_that_comes_too_late_is_closed() -> None:
     with Manager() as manager, manager.connect() as plain:
         before = plain.stats()["clients"]

@@ -149,6 +149,19 @@ async def test_figures_and_the_rest_of_a_connection(requests: AsyncConnection, a
     assert repr(requests) == f"<AsyncConnection {requests.url}>"
 
 
+@in_loop
+async def test_questions_are_behind_what_was_asked_before(requests: AsyncConnection, awaited: Any) -> None:
+    go_on = threading.Event()
+    requests.submit(go_on.wait, SECONDS)
+    writing = asyncio.ensure_future(awaited.insert({"id": "a"}))
+    await asyncio.sleep(0)
+    asking = asyncio.ensure_future(requests.collections())
+    await asyncio.sleep(0.05)  # it has to be late however long one waits; mostly it would be early by now
+    go_on.set()
+    assert (awaited.table_name, "global", 1) in await asking
+    await writing
+
+
 # --- handles ----------------------------------------------------------------------------------------------------------
 
 
@@ -512,6 +525,19 @@ async def test_a_wait_that_is_over_tells_what_came_instead(awaited: Any, twin: A
     assert time.monotonic() - begun < 30
     with namespace("nowhere"), pytest.raises(WaitTimeout, match="namespace 'nowhere'"):
         await awaited.wait_for(0.01, type="x")
+
+
+@in_loop
+async def test_a_wait_is_over_in_time_where_all_threads_are_at_work(awaited: Any) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    go_on = threading.Event()
+    working = asyncio.ensure_future(asyncio.to_thread(go_on.wait, SECONDS))
+    try:
+        with pytest.raises(WaitTimeout):
+            await asyncio.wait_for(awaited.wait_for(0.01, type="never"), SECONDS / 2)
+    finally:
+        go_on.set()
+        await working
 
 
 @in_loop
