@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from papertiger_shm.aio.checkout import AsyncCheckout
 from papertiger_shm.aio.store import AsyncStore
+from papertiger_shm.aio.thread import in_thread
 from papertiger_shm.backend import ClearNamespace
 from papertiger_shm.connection import Connection, Transaction, connect
 from papertiger_shm.errors import InvalidRequest
@@ -118,27 +119,27 @@ class AsyncConnection:
 
     async def stats(self) -> dict[str, Any]:
         """Figures of the store, as ``Connection.stats``."""
-        return await asyncio.to_thread(self._open().stats)
+        return await self.request(self._connection.stats)
 
     async def verify(self) -> dict[str, Any]:
         """Check everything stored, as ``Connection.verify``; other requests do not wait for it here."""
-        return await asyncio.to_thread(self._open().verify)
+        return await in_thread(self._open().verify)
 
     async def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, number of items) of every collection that holds any."""
-        return await asyncio.to_thread(self._open().collections)
+        return await self.request(self._connection.collections)
 
     async def stop_manager(self) -> None:
         """Have the store's manager stop and remove the store, data and all, whoever started it."""
-        await self.request(self._open().stop_manager)
+        await self.request(self._connection.stop_manager)
 
     async def lease(self) -> Lease:
         """A new lease of this process, as ``Connection.lease``."""
-        return await asyncio.to_thread(self._open().lease)
+        return await self.request(self._connection.lease)
 
     async def leased(self, id: str) -> bool:
         """Whether a living process holds the lease with this ``id``."""
-        return await asyncio.to_thread(self._open().leased, id)
+        return await self.request(self._connection.leased, id)
 
     async def clear_namespace(self, namespace: str) -> None:
         """Delete every item of every table in the namespace and those below it, as ``Connection.clear_namespace``."""

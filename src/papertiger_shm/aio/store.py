@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from papertiger_shm import transfer
 from papertiger_shm.aio.interest import Interest
 from papertiger_shm.aio.subscription import LoopSubscription
+from papertiger_shm.aio.thread import in_thread
 from papertiger_shm.aio.watch import AsyncWatch
 from papertiger_shm.backend import Clear, Put
 from papertiger_shm.connection import Transaction
@@ -151,7 +152,7 @@ class AsyncStore(Store, abstract=True):
             await _found(search, seconds)
         if search.found is None:
             # What came elsewhere has to be asked for.
-            raise await asyncio.to_thread(self._not_come, search, seconds, since, namespace)
+            raise await in_thread(self._not_come, search, seconds, since, namespace)
         return search.found
 
     def watch(self, since: int | None = None, **equals: Any) -> AsyncWatch:
