@@ -845,3 +845,25 @@ async def test_a_cancelled_dump_leaves_no_file(awaited: Any, tmp_path: Path) -> 
         await dumping
     go_on.set()
     await until(lambda: [*tmp_path.iterdir()] == [])
+
+
+@in_loop
+async def test_a_dump_that_is_cancelled_at_its_very_end_leaves_no_file(
+    awaited: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, go_on = threading.Event(), threading.Event()
+
+    def pause(file: int) -> None:
+        going.set()
+        go_on.wait(SECONDS)
+
+    monkeypatch.setattr(os, "fsync", pause)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    dumping = asyncio.ensure_future(awaited.dump(tmp_path / "things.jsonl"))
+    await until(going.is_set)
+    dumping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dumping
+    go_on.set()
+    await asyncio.to_thread(int)  # the only thread there is has done with the file
+    assert [*tmp_path.iterdir()] == []
