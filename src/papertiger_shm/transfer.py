@@ -32,8 +32,13 @@ _REPORT_EVERY: Final = 1000
 _READ: Final = 1024 * 1024
 
 
-def dump(path: str | os.PathLike[str], newest_first: list[bytes], progress: Progress | None) -> int:
-    """Write encoded items, oldest first; the file appears under its name once it is complete."""
+def dump(
+    path: str | os.PathLike[str],
+    newest_first: list[bytes],
+    progress: Progress | None,
+    replace: Callable[[str, str], object] = os.replace,
+) -> int:
+    """Write encoded items, oldest first; the file appears under its name, by ``replace``, once it is complete."""
     suffix = _suffix("dump", path)
     final = os.path.realpath(path)
     # Next to its final place, since only there a rename is one step; not a 0600 file as tempfile makes them.
@@ -47,7 +52,7 @@ def dump(path: str | os.PathLike[str], newest_first: list[bytes], progress: Prog
                     progress(done, total)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, final)
+        replace(partial, final)
     except BaseException:
         if os.path.lexists(partial):
             os.unlink(partial)

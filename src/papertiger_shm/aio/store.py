@@ -178,8 +178,11 @@ class AsyncStore(Store, abstract=True):
             if progress is not None:
                 progress(done, total)
 
+        def replace(partial: str, final: str) -> None:
+            interest.begin(lambda: os.replace(partial, final))
+
         with interest:
-            return await asyncio.to_thread(lambda: transfer.dump(path, view.scan(()), report))
+            return await asyncio.to_thread(lambda: transfer.dump(path, view.scan(()), report, replace))
 
     async def load(self, path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> int:
         """Insert or replace every item of a file, as ``Store.load``, in a thread that also calls ``progress``.
