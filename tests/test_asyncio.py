@@ -164,7 +164,7 @@ async def test_nobody_waits_for_a_check_that_a_stopped_manager_does_not_end() ->
 @in_loop
 async def test_a_connection_that_comes_too_late_is_closed() -> None:
     with Manager() as manager, manager.connect() as plain:
-        before = plain.stats()["clients"]
+        before, threads = plain.stats()["clients"], {*threading.enumerate()}
         os.kill(manager.pid, signal.SIGSTOP)
         try:
             connecting = asyncio.ensure_future(async_connect(manager.url, timeout=60).__aenter__())
@@ -174,7 +174,7 @@ async def test_a_connection_that_comes_too_late_is_closed() -> None:
                 await connecting
         finally:
             os.kill(manager.pid, signal.SIGCONT)
-        await until(lambda: not any(thread.name.startswith("papertiger requests") for thread in threading.enumerate()))
+        await until(lambda: {*threading.enumerate()} <= threads)
         await until(lambda: plain.stats()["clients"] == before)
 
 
