@@ -146,7 +146,6 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.usefixtures("no_collector")
 @in_loop
 async def test_nobody_waits_for_a_check_that_a_stopped_manager_does_not_end() -> None:
     with Manager() as manager:
@@ -161,6 +160,7 @@ async def test_nobody_waits_for_a_check_that_a_stopped_manager_does_not_end() ->
             os.kill(manager.pid, signal.SIGCONT)
 
 
+@pytest.mark.usefixtures("no_collector")
 @in_loop
 async def test_a_connection_that_comes_too_late_is_closed() -> None:
     with Manager() as manager, manager.connect() as plain:
