@@ -136,6 +136,31 @@ async def test_closing_waits_for_what_is_under_way(url: str, things: Any) -> Non
     assert things.count() == 50
 
 
+@pytest.mark.parametrize("closes_too", [False, True])
+@in_loop
+async def test_another_thread_closes_it_just_now(
+    url: str, things: Any, monkeypatch: pytest.MonkeyPatch, closes_too: bool
+) -> None:
+    connection = await async_connect(url)
+    line = connection._line
+    submit = line.submit
+
+    def be_late(*work: Any) -> Any:
+        monkeypatch.undo()
+        closing = threading.Thread(target=lambda: asyncio.run(connection.close()))
+        closing.start()
+        closing.join(SECONDS)
+        return submit(*work)
+
+    monkeypatch.setattr(line, "submit", be_late)
+    if closes_too:
+        await connection.close()
+    else:
+        with pytest.raises(InvalidRequest, match="closed"):
+            await type(things)(connection).insert({})
+    assert connection.closed
+
+
 @in_loop
 async def test_figures_and_the_rest_of_a_connection(requests: AsyncConnection, awaited: Any) -> None:
     await awaited.insert({"id": "a"})
@@ -176,6 +201,8 @@ def test_what_a_handle_is(requests: AsyncConnection, things: Any, connection: Co
     assert type(Events(connection)) is Events
     with pytest.raises(InvalidRequest, match="async_connect"):
         type(events)(connection)
+    with pytest.raises(InvalidRequest, match="Connecting; await it first"):
+        Events(async_connect(requests.url))  # type: ignore[call-overload]
     with pytest.raises(InvalidRequest, match="no table"):
         Store(requests)
     with pytest.raises(InvalidRequest, match="owns no manager"):
