@@ -68,10 +68,9 @@ class Declared:
                 "Store: it declares no table; use a subclass, as class Things(Store, table='things', resource='thing')"
             )
         if not isinstance(connection, Connection):
-            raise InvalidRequest(
-                f"{kind.__name__}: expected a connection, not {type(connection).__name__}; "
-                "pass connect('shm://name') or manager.connect()"
-            )
+            awaitable = hasattr(connection, "__await__")
+            remedy = "await it first" if awaitable else "pass connect('shm://name') or manager.connect()"
+            raise InvalidRequest(f"{kind.__name__}: expected a connection, not {type(connection).__name__}; {remedy}")
         self._connection = connection
         self._namespace = None if namespace is None else check_namespace(namespace)
         self._views = connection.views(kind.table_name)

@@ -111,11 +111,15 @@ class AsyncConnection:
 
         Again does nothing.
         """
-        if not self._closed:
+        if self._closed:
+            return
+        try:
             closing = self.submit(self._connection.close)
-            self._closed = True
-            self._line.shutdown(wait=False)
-            await asyncio.shield(asyncio.wrap_future(closing))
+        except InvalidRequest:  # another thread was quicker
+            return
+        self._closed = True
+        self._line.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(closing))
 
     async def stats(self) -> dict[str, Any]:
         """Figures of the store, as ``Connection.stats``."""
@@ -181,7 +185,11 @@ class AsyncConnection:
         self._open()
         if self._pid != os.getpid():  # a child made by fork does not have the thread
             self._line, self._pid = _line(), os.getpid()
-        return self._line.submit(function, *arguments)
+        try:
+            return self._line.submit(function, *arguments)
+        except RuntimeError:
+            self._open()  # another thread may have closed it since, which is then what there is to say
+            raise
 
     def kind_for(self, kind: type[Store]) -> type[AsyncStore]:
         """The class of this connection's handles of a store."""
