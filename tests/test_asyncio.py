@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import os
 import re
@@ -13,51 +12,33 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from followed import Followed
+from loops import anext_, in_loop_within, until
 from papertiger_shm import Events, Manager, ManagerUnavailable, async_connect
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
 
 SECONDS = 60
 
 
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @functools.wraps(test)
-    def run(**fixtures: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(**fixtures), 2 * SECONDS))
-
-    return run
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.005)
-
-
-async def step(changes: Any) -> Any:
-    return await changes.__anext__()
+in_loop = in_loop_within(2 * SECONDS)
 
 
 async def follow(changes: Any) -> dict[str, Any]:
     """The items that one has who applies all changes until one with the id "end"; no change may be told twice."""
-    seen: dict[str, Any] = {}
-    told = []
+    followed = Followed()
     async for change in changes:
-        told.append((change.kind == "delete", change.version))
-        if change.kind == "delete":
-            del seen[change.id]
-        else:
-            assert (change.kind == "insert") == (change.id not in seen)
-            seen[change.id] = change.item
-        if "end" in seen:
+        followed.apply(change)
+        if "end" in followed.items:
             break
     await changes.aclose()
-    assert len({*told}) == len(told)
-    return seen
+    followed.assert_told_once()
+    return followed.items
 
 
 @in_loop
@@ -115,7 +96,7 @@ async def test_a_stopped_manager_holds_up_nobody_but_who_waits_for_it() -> None:
             events = Events(connection)
             await events.insert({"id": "there"})
             changes = events.watch()
-            next_change = asyncio.ensure_future(step(changes))
+            next_change = asyncio.ensure_future(anext_(changes))
             os.kill(manager.pid, signal.SIGSTOP)
             try:
                 begun = time.monotonic()
@@ -134,7 +115,7 @@ async def test_a_stopped_manager_holds_up_nobody_but_who_waits_for_it() -> None:
             await events.insert({"id": "last"})
             # The first had been sent when it was cancelled; the second waited its turn, and never went.
             assert sorted(event["id"] for event in events) == ["e0", "e2", "last", "there"]
-            assert [(await next_change).id, *[(await step(changes)).id for _ in range(2)]] == ["e0", "e2", "last"]
+            assert [(await next_change).id, *[(await anext_(changes)).id for _ in range(2)]] == ["e0", "e2", "last"]
             await changes.aclose()
 
 
@@ -185,7 +166,7 @@ async def test_what_nobody_has_any_more_is_closed() -> None:
         connection = await async_connect(manager.url)
         changes = Events(connection).watch()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(step(changes), 0.02)
+            await asyncio.wait_for(anext_(changes), 0.02)
         await until(lambda: plain.stats()["clients"] == before + 2)
 
         def clients() -> int:
@@ -204,11 +185,11 @@ async def test_a_watch_goes_on_after_an_error() -> None:
         async with async_connect(manager.url, timeout=0.2) as connection:
             changes = Events(connection).watch()
             await Events(connection).insert({"id": "a"})
-            assert (await step(changes)).id == "a"
+            assert (await anext_(changes)).id == "a"
             os.kill(manager.pid, signal.SIGKILL)
             for _ in range(2):
                 with pytest.raises(ManagerUnavailable):
-                    await step(changes)
+                    await anext_(changes)
             await changes.aclose()
 
 
@@ -220,14 +201,14 @@ async def test_a_server_that_is_gone_for_a_while() -> None:
             events = Events(connection)
             changes = events.watch()
             await events.insert({"id": "a"})
-            assert (await step(changes)).id == "a"
-            next_change = asyncio.ensure_future(step(changes))
+            assert (await anext_(changes)).id == "a"
+            next_change = asyncio.ensure_future(anext_(changes))
             await asyncio.sleep(0.01)
             await asyncio.to_thread(server.stop)  # it keeps nothing
             writing = asyncio.ensure_future(events.insert({"id": "b"}))
             await asyncio.to_thread(server.start)
             await writing
-            assert [(await next_change)[:2], (await step(changes))[:2]] == [("delete", "a"), ("insert", "b")]
+            assert [(await next_change)[:2], (await anext_(changes))[:2]] == [("delete", "a"), ("insert", "b")]
             await changes.aclose()
 
 

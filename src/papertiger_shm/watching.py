@@ -84,19 +84,21 @@ class Search:
         self.wanted = wanted
         self._after = after
         self.began: int | None = None
-        self.found = self._first(view.entries(wanted.keys))
+        self.found: Item | None = None
+        self.look_at_all()
 
     def look(self, changed: Changed) -> None:
         """See whether it is there now."""
         if self.began is None and changed.ids is None:
             self.began = changed.until
         entries = self.wanted.entries(self.view, changed)
-        self.found = self._first(
-            self.view.entries(self.wanted.keys) if entries is None else filter(None, entries.values())
-        )
+        if entries is None:
+            self.look_at_all()
+        else:
+            self.found = self._first(filter(None, entries.values()))
 
     def look_at_all(self) -> None:
-        """See whether it is there now, once nothing more will be told: what came last may not have been."""
+        """See whether it is there now, whatever was told: what came last may not have been."""
         self.found = self._first(self.view.entries(self.wanted.keys))
 
     def _first(self, entries: Iterable[Entry]) -> Item | None:

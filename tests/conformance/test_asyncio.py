@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import multiprocessing
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from followed import Followed
+from loops import anext_, in_loop_within, until
 from papertiger_shm import (
     AlreadyExists,
     AsyncConnection,
@@ -36,12 +37,7 @@ from papertiger_shm import (
 SECONDS = 60
 
 
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @functools.wraps(test)
-    def run(**fixtures: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(**fixtures), SECONDS))
-
-    return run
+in_loop = in_loop_within(SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +61,6 @@ def requests(url: str) -> Iterator[AsyncConnection]:
 def awaited(things: Store, requests: AsyncConnection) -> Any:
     """The same table as ``things``, for asyncio."""
     return type(things)(requests)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
 
 
 def ids(items: Any) -> list[str]:
@@ -522,11 +513,6 @@ async def test_a_cancelled_write_happens_whole_and_once_or_not(awaited: Any, twi
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-async def anext_(changes: Any) -> Any:
-    """As ``anext``, but what it gives is a coroutine, with any kind of iterator and in every Python."""
-    return await changes.__anext__()
-
-
 @in_loop
 async def test_what_is_there_or_comes_is_waited_for(awaited: Any, twin: Any) -> None:
     await awaited.insert({"id": "a", "type": "x"})
@@ -697,8 +683,7 @@ async def test_a_step_that_fails_in_the_middle_loses_nothing(
 async def test_what_is_watched_is_what_is_there(awaited: Any, twin: Any) -> None:
     """Whoever applies the changes has the collection, while tasks write, and steps are cancelled."""
     chance = random.Random(6)
-    seen: dict[str, Any] = {}
-    versions = []
+    followed = Followed()
 
     async def write(place: int) -> None:
         for step in range(60):
@@ -712,25 +697,20 @@ async def test_what_is_watched_is_what_is_there(awaited: Any, twin: Any) -> None
 
     async def follow() -> None:
         changes = awaited.watch(since=0, type="x")
-        while "end" not in seen:
+        while "end" not in followed.items:
             try:
                 change = await asyncio.wait_for(anext_(changes), chance.choice([0.0005, 1]))
             except asyncio.TimeoutError:
                 continue
-            versions.append((change.kind == "delete", change.version))
-            if change.kind == "delete":
-                del seen[change.id]
-            else:
-                assert (change.kind == "insert") == (change.id not in seen)
-                seen[change.id] = change.item
+            followed.apply(change)
         await changes.aclose()
 
     following = asyncio.ensure_future(follow())
     await asyncio.gather(*(write(place) for place in range(4)))
     await awaited.insert({"id": "end", "type": "x"})
     await following
-    assert seen == {item["id"]: item for item in twin.find_by("type", "x")}
-    assert len({*versions}) == len(versions)
+    assert followed.items == {item["id"]: item for item in twin.find_by("type", "x")}
+    followed.assert_told_once()
 
 
 @in_loop

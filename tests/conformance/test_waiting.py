@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from followed import Followed
 from papertiger_shm import InvalidRequest, WaitTimeout, namespace
 
 
@@ -266,20 +267,12 @@ def test_a_watch_that_is_given_up_can_be_begun_anew(things: Any) -> None:
 def test_what_is_watched_is_what_is_there(things: Any, twin: Any) -> None:
     """Whoever applies the changes that ``watch`` tells has the collection, and is told of no version twice."""
     chance = random.Random(7)
-    seen: dict[str, Any] = {}
-    versions = []
-    done = threading.Event()
+    followed = Followed()
 
     def follow() -> None:
         for change in things.watch(since=0, type="x"):
-            versions.append((change.kind == "delete", change.version))
-            if change.kind == "delete":
-                del seen[change.id]
-            else:
-                assert (change.kind == "insert") == (change.id not in seen)
-                seen[change.id] = change.item
-            if "end" in seen:
-                done.set()
+            followed.apply(change)
+            if "end" in followed.items:
                 return
 
     thread, outcome = in_thread(follow)
@@ -298,8 +291,8 @@ def test_what_is_watched_is_what_is_there(things: Any, twin: Any) -> None:
     twin.insert({"id": "end", "type": "x"})
     thread.join(60)
     assert outcome == [None]
-    assert seen == {item["id"]: item for item in twin.find_by("type", "x")}
-    assert len(set(versions)) == len(versions)
+    assert followed.items == {item["id"]: item for item in twin.find_by("type", "x")}
+    followed.assert_told_once()
 
 
 def test_changes_come_in_commit_order_while_others_are_made(things: Any, twin: Any) -> None:
