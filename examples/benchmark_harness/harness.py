@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
+import subprocess
+import sys
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import worker
 from candidates import CANDIDATES, corpus
 from report import summary, table
 from rich.console import Console
 from rich.live import Live
-from worker import Run, Runs, work
+from worker import Run, Runs
 
 from papertiger_shm import Manager, WaitTimeout
 
-LOOK = 0.2  # seconds between two looks whether a worker has died
 MOST_DEATHS = 10
 
 
@@ -30,28 +29,22 @@ class Crew:
         self.deaths = 0
         self.workers = [self.start_one() for _ in range(size)]
 
-    def start_one(self) -> BaseProcess:
-        worker = get_context("spawn").Process(target=work, args=(self.url,), daemon=True)
-        # A terminal sends Ctrl-C to all processes; those started with it blocked never see it, and are ended below.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            worker.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return worker
+    def start_one(self) -> subprocess.Popen[bytes]:
+        """A fresh interpreter, in a session of its own: the Ctrl-C of a terminal is for the harness alone."""
+        return subprocess.Popen([sys.executable, worker.__file__, self.url], start_new_session=True)
 
     def replace_the_dead(self) -> None:
-        for place, worker in enumerate(self.workers):
-            if worker.exitcode:
+        for place, process in enumerate(self.workers):
+            if status := process.poll():
                 self.deaths += 1
                 if self.deaths > MOST_DEATHS:
-                    raise SystemExit(f"{self.deaths} workers have died, the last with exit code {worker.exitcode}")
+                    raise SystemExit(f"{self.deaths} workers have died, the last with exit status {status}")
                 self.workers[place] = self.start_one()
 
     def end(self) -> None:
-        for worker in self.workers:
-            worker.terminate()
-            worker.join()
+        for process in self.workers:
+            process.terminate()
+            process.wait()
 
 
 def plan(repeats: int) -> list[Run]:
@@ -70,8 +63,8 @@ def follow(runs: Runs, crew: Crew, console: Console) -> None:
     with Live(get_renderable=lambda: table(runs), console=console, transient=True):
         while done < runs.count():
             crew.replace_the_dead()
-            with suppress(WaitTimeout):
-                run = runs.wait_for(LOOK, since=last, state="done")
+            with suppress(WaitTimeout):  # time to look at the crew again
+                run = runs.wait_for(0.2, since=last, state="done")
                 last = runs.version(run["id"])
                 done += 1
                 again = f", claimed {run['claims']} times" if run["claims"] > 1 else ""

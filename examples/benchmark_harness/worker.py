@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -35,7 +36,7 @@ def claim(connection: Connection, lease: str) -> Run | None:
 
 
 def work(url: str) -> None:
-    """What the process does. Where the store has gone, the harness has too, and it ends quietly."""
+    """What the process does. Where the store has gone, the harness has too, and nobody wants to know any more."""
     with suppress(ManagerUnavailable), connect(url) as connection:
         runs, lease = Runs(connection), connection.lease()
         sent = []
@@ -49,3 +50,7 @@ def work(url: str) -> None:
         for publication in sent:
             _ = publication.results  # raises what kept it from being written
         lease.release()
+
+
+if __name__ == "__main__":
+    work(sys.argv[1])

@@ -11,44 +11,49 @@ import os
 import subprocess
 import sys
 import time
-from math import exp, sqrt
+from contextlib import suppress
 from pathlib import Path
-from statistics import stdev
 from threading import Thread
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import simulation
 from simulation import A_DAY, BIN, BINS, CLERKS, PATIENCE, PER_MINUTE, Days
 
-from papertiger_shm import Manager
+from papertiger_shm import Manager, ManagerUnavailable
 
 parser = argparse.ArgumentParser(description="Simulates a payment desk in several processes, and plots what they find.")
 parser.add_argument("--processes", type=int, default=4, help="how many simulate (default: 4)")
 parser.add_argument("--days", type=int, default=250, help="that each of them simulates (default: 250)")
 parser.add_argument("--out", type=Path, default=Path("plots"), help="where the plots go (default: plots)")
 asked = parser.parse_args([] if "ipykernel" in sys.modules else None)
+if asked.processes < 1 or asked.days < 10:
+    parser.error("it takes 1 process and 10 days to see anything")
 asked.out.mkdir(parents=True, exist_ok=True)
 
 
 # %% What Erlang has known since 1917, to see whether the simulation is right
-def waits_longer(minutes: float) -> float:
-    """The share of payments that wait longer; the first factor are those that wait at all."""
+def waits_longer(minutes: Any) -> Any:
+    """The share of payments that wait longer than so many minutes, a number or an array of them."""
     blocked = 1.0
     for clerks in range(1, CLERKS + 1):
         blocked = PER_MINUTE * blocked / (clerks + PER_MINUTE * blocked)
     waiting = blocked / (1 - PER_MINUTE / CLERKS * (1 - blocked))
-    return waiting * exp(-(CLERKS - PER_MINUTE) * minutes)
+    return waiting * np.exp(-(CLERKS - PER_MINUTE) * minutes)
 
 
-# %% The store, and the processes, which find it by the environment
+# %% The store, and the processes, which find it by the environment and end when it does, with this script at the latest
 manager = Manager()
 manager.start()
 days = Days(manager.connect())
 environment = os.environ | {"PAPERTIGER_URL": manager.url}
+print(f"{asked.processes} processes publish into {manager.url}", flush=True)
 began = time.monotonic()
 processes = [
-    subprocess.Popen([sys.executable, simulation.__file__, str(seed), str(asked.days)], env=environment)
+    subprocess.Popen(
+        [sys.executable, simulation.__file__, str(seed), str(asked.days)], env=environment, start_new_session=True
+    )
     for seed in range(asked.processes)
 ]
 
@@ -58,7 +63,8 @@ def tell_the_end() -> None:
     """Whoever watches learns here, too, that no more comes, whether the processes came to their end or died."""
     for process in processes:
         process.wait()
-    days.insert({"id": "end"})
+    with suppress(ManagerUnavailable):  # nor is there anybody to tell where this script has ended
+        days.insert({"id": "end"})
 
 
 Thread(target=tell_the_end, daemon=True).start()
@@ -76,11 +82,10 @@ if any(process.returncode for process in processes):
 print(f"Exact: {waits_longer(PATIENCE):.2%}")
 
 # %% How all plots look
-BLUE, RED = "#4477AA", "#EE6677"
-COLOURS = (BLUE, "#228833", "#CCBB44", "#AA3377", "#66CCEE", "#BBBBBB")
 plt.rcParams.update({"figure.figsize": (7, 4), "figure.constrained_layout.use": True, "svg.fonttype": "none"})
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3})
 plt.rcParams.update({"axes.titlelocation": "left", "legend.frameon": False})
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=["#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE"])
 
 
 def save(name: str) -> None:
@@ -89,59 +94,45 @@ def save(name: str) -> None:
         print(asked.out / f"{name}.{suffix}")
 
 
-# %% Convergence: the share after each day that came, and the band that has the exact one in it 19 times of 20
-shares = [100 * day["long"] / A_DAY for day in seen]
-numbers = range(2, len(shares) + 1)
-means = [sum(shares[:number]) / number for number in numbers]
-errors = [1.96 * stdev(shares[:number]) / sqrt(number) for number in numbers]
+# %% Convergence: the estimate after each day that came, and where the truth is to be found 19 times of 20
+shares = 100 * np.array([day["long"] for day in seen]) / A_DAY
+numbers = np.arange(1, len(shares) + 1)
+means = np.cumsum(shares) / numbers
+errors = 1.96 * np.sqrt((np.cumsum(shares**2) / numbers - means**2) / numbers)
+numbers, means, errors = numbers[4:], means[4:], errors[4:]  # fewer say nothing of how far apart days are
 plt.figure()
-plt.fill_between(
-    numbers,
-    [mean - error for mean, error in zip(means, errors)],
-    [mean + error for mean, error in zip(means, errors)],
-    color=BLUE,
-    alpha=0.2,
-    linewidth=0,
-    label="95 % confidence",
-)
-plt.plot(numbers, means, color=BLUE, label="simulated so far")
-plt.axhline(100 * waits_longer(PATIENCE), color=RED, linestyle="--", label="exact (Erlang C)")
+plt.fill_between(numbers, means - errors, means + errors, color="C0", alpha=0.2, linewidth=0, label="95 % confidence")
+plt.plot(numbers, means, label="simulated so far")
+plt.axhline(100 * waits_longer(PATIENCE), color="C1", linestyle="--", label="exact")
 plt.xscale("log")
+plt.gca().xaxis.set_major_formatter("{x:,.0f}")
 plt.xlabel("days simulated, in the order in which they came")
-plt.ylabel(f"% of payments that wait > {PATIENCE:g} min")
-plt.title("The estimate converges")
+plt.ylabel(f"% of payments that wait longer than {PATIENCE:g} min")
+plt.title(f"{means[-1]:.1f} ± {errors[-1]:.1f} % after {len(seen):,} days; exact: {100 * waits_longer(PATIENCE):.1f} %")
 plt.legend()
 save("convergence")
 
-# %% How long payments wait
-total = A_DAY * len(seen)
-edges = [BIN * place for place in range(BINS)]
-exact = [waits_longer(edge) - waits_longer(edge + BIN) for edge in edges[:-1]]
+# %% How long payments wait: the last bin, of all that wait longer, is left out
+edges = BIN * np.arange(BINS - 1)
+exact = waits_longer(edges) - waits_longer(edges + BIN)
 exact[0] += 1 - waits_longer(0)  # those that need not wait
+counts = np.sum([day["waits"] for day in seen], axis=0)
 plt.figure()
-plt.bar(
-    edges[:-1],
-    [100 * sum(day["waits"][place] for day in seen) / total for place in range(BINS - 1)],
-    BIN,
-    align="edge",
-    color=BLUE,
-    edgecolor="white",
-    label="simulated",
-)
-plt.plot([edge + BIN / 2 for edge in edges[:-1]], [100 * share for share in exact], "o", color=RED, label="exact")
+plt.bar(edges, 100 * counts[:-1] / counts.sum(), BIN, align="edge", edgecolor="white", label="simulated")
+plt.plot(edges + BIN / 2, 100 * exact, "o", color="C1", label="exact")
 plt.yscale("log")
+plt.gca().yaxis.set_major_formatter("{x:g}")
 plt.xlabel("minutes waited")
-plt.ylabel("% of payments")
-plt.title(f"{total:,} payments at {CLERKS} clerks")
+plt.ylabel(f"% of payments, in bins of {BIN:g} min")
+plt.title(f"{counts.sum():,} payments, {PER_MINUTE:g} a minute, at {CLERKS} clerks")
 plt.legend()
 save("waits")
 
-# %% Who simulated how much, and when
+# %% Who has simulated how much, and when
 plt.figure()
 for process in range(asked.processes):
     times = [day["at"] for day in seen if day["process"] == process]
-    colour = COLOURS[process % len(COLOURS)]
-    plt.step(times, range(1, len(times) + 1), where="post", color=colour, label=f"process {process}")
+    plt.step(times, range(1, len(times) + 1), where="post", label=f"process {process}")
 plt.xlabel("seconds since the start")
 plt.ylabel("days that have come from it")
 plt.title(f"{len(seen) / seen[-1]['at']:,.0f} days a second from {asked.processes} processes")

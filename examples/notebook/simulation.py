@@ -1,16 +1,17 @@
 """A payment desk: payments come at random, so many clerks take them in turn, and who finds none free waits.
 
-One process of the simulation; the notebook starts several. Each publishes a day at a time and never hears of the others.
+This is one process of the simulation; the notebook starts several. Each publishes day by day, and knows of no other.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import suppress
 from heapq import heapify, heapreplace
 from random import Random
 
-from papertiger_shm import Store, connect
+from papertiger_shm import ManagerUnavailable, Store, connect
 
 PER_MINUTE = 2.6  # payments that come, and each takes a clerk a minute, both exponentially distributed
 CLERKS = 3
@@ -21,7 +22,7 @@ BIN, BINS = 0.5, 24  # minutes, and how many; the last takes whatever is longer
 
 
 class Days(Store, table="desk_days", resource="day", prefix="day"):
-    """What a day of one ``process`` came to: ``waits``, how many payments waited so many bins, and ``long``, too long."""
+    """A day of one ``process``: how many payments waited ``long``, and how long all did, as counts in ``waits``."""
 
 
 def day(random: Random) -> list[float]:
@@ -39,7 +40,8 @@ def day(random: Random) -> list[float]:
 
 def simulate(seed: int, days: int) -> None:
     random = Random(seed)
-    with connect() as connection:  # $PAPERTIGER_URL says where
+    # $PAPERTIGER_URL says where; when the store has gone, nobody wants to know any more.
+    with suppress(ManagerUnavailable), connect() as connection:
         store = Days(connection)
         for _ in range(days):
             waits = day(random)
