@@ -25,6 +25,18 @@ def test_a_dead_link_is_seen(link: str) -> None:
     assert not leads_somewhere(ROOT / "docs" / "distributed.md", link)
 
 
+def test_the_map_of_the_code_names_what_there_is() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {
+        path
+        for path in re.findall(r"`([\w./*-]+)`", prose_of(contributing))
+        if re.search(r"/|\.(py|md|yml|toml)$", path)
+    }
+    made = {"build/site"}
+    rooms = (ROOT, ROOT / "src" / "papertiger_shm")
+    assert [path for path in sorted(paths - made) if not any([*room.glob(path)] for room in rooms)] == []
+
+
 def is_elsewhere(link: str) -> bool:
     return link.startswith(("https://", "http://", "mailto:"))
 
@@ -42,4 +54,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def prose(page: Path) -> str:
-    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return prose_of(page.read_text(encoding="utf-8"))
+
+
+def prose_of(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
