@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, str]) -> 
     assert licences == {"LICENSE", "NOTICE"}
 
 
-def test_the_sdist_holds_all_that_git_knows_but_how_ci_starts(built: dict[str, str]) -> None:
+def test_the_sdist_holds_all_that_git_knows(built: dict[str, str]) -> None:
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert names == {name for name in tracked() if not name.startswith(".ci/")} | {"PKG-INFO"}
+    assert names == tracked() | {"PKG-INFO"}
