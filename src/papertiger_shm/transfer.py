@@ -158,7 +158,7 @@ def _json_items(file: BinaryIO) -> Iterator[tuple[str, Any, int]]:
             raise _BadInput(
                 f"line {number}: nested more than {codec.MAX_DEPTH} levels deep; flatten the item"
             ) from None
-        except ValueError as problem:
+        except (ValueError, OverflowError) as problem:  # the latter of a moment outside the years 1 to 9999
             raise _BadInput(f"line {number}: {problem}") from None
         yield f"line {number}", item, done
 

@@ -142,6 +142,7 @@ def test_a_file_that_is_not_there(things: Any, tmp_path: Path, suffix: str) -> N
         ("x.jsonl", b'{"id": "a"}\n{"id": 5}\n', "line 2.*id"),
         ("x.jsonl", b'{"id": "a"}\n\xff\n', "line 2"),
         ("x.jsonl", b'{"id": "a", "x": {"$bytes": "!"}}\n', "line 1"),
+        ("x.jsonl", b'{"id": "a", "x": {"$datetime": "0001-01-01T00:00:00+05:00"}}\n', "line 1.*range"),
         ("x.msgpack", b"\x81\xa2id\xa1a\x81\xa2id", "item 2"),
         ("x.msgpack", b"\x81\xa2id\xa1a\xc1", "item 2"),
         ("x.msgpack", b"\x93\x01\x02\x03", "item 1"),
