@@ -319,6 +319,72 @@ def test_reap_functions_of_conftests_and_test_modules(suite: Suite, where: str) 
     assert "no such process" in result.output, str(result)
 
 
+def test_reap_functions_of_two_conftests(suite: Suite) -> None:
+    """Both are the module "conftest", and the one who reaps in the end has imported the other one."""
+    suite.write("conftest.py", "from helpers import log\n\ndef stop(value): log('reap', 'another', 1)\n")
+    suite.write(
+        "below/conftest.py",
+        """
+        from helpers import reap, setup
+        from papertiger_shm.testing import shared_fixture
+
+        def stop(value):
+            reap(value)
+
+        @shared_fixture(reap=stop)
+        def server():
+            setup("server")
+            return {"name": "server", "number": 1}
+        """,
+    )
+    suite.write("below/test_it.py", "from helpers import die\n\ndef test_it(server): die()\n")
+    result = suite.run("-n1", "--max-worker-restart=0")
+    assert result.reaped("server") == ["1"], str(result)
+    assert not result.reaped("another"), str(result)
+
+
+def test_reap_functions_that_are_built_in_or_decorated(suite: Suite) -> None:
+    suite.write(
+        "decorating.py",
+        """
+        import functools
+
+        def as_it_is(function):
+            return functools.wraps(function)(lambda value: function(value))
+        """,
+    )
+    suite.write(
+        "test_it.py",
+        """
+        import os
+        from decorating import as_it_is
+        from helpers import HERE, die, reap, setup
+        from papertiger_shm.testing import shared_fixture
+
+        @as_it_is
+        def stop(value):
+            reap(value)
+
+        @shared_fixture(reap=os.remove)
+        def file():
+            path = HERE + "/made"
+            open(path, "w").close()
+            return path
+
+        @shared_fixture(reap=stop)
+        def server():
+            setup("server")
+            return {"name": "server", "number": 1}
+
+        def test_it(file, server):
+            die()
+        """,
+    )
+    result = suite.run("-n1", "--max-worker-restart=0")
+    assert result.reaped("server") == ["1"], str(result)
+    assert not (suite.path / "made").exists(), str(result)
+
+
 @pytest.mark.parametrize("where", ["test", "set-up"])
 def test_the_controller_is_killed(suite: Suite, where: str) -> None:
     """While both workers are at a test; while one is at the set-up and the other waits for it."""

@@ -175,7 +175,11 @@ def reaper_name(function: Callable[[Any], object]) -> str:
             f"shared_fixture: reap is {function!r}, which other workers could not find; use a function of a module"
         )
     # The file, too: every conftest.py outside a package is the module "conftest".
-    return f"{function.__module__}:{qualname}:{inspect.getsourcefile(function)}"
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function)) or ""
+    except TypeError:  # a built-in one, such as os.remove
+        file = ""
+    return f"{function.__module__}:{qualname}:{file}"
 
 
 def reaper_called(name: str) -> Callable[[Any], object] | None:

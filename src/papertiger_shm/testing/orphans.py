@@ -6,6 +6,8 @@ Done by whoever sets the value up again, or, where nobody needs it, by the last 
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import os
 from types import ModuleType
 from typing import Any
 
@@ -37,19 +39,23 @@ def _reaper(name: str) -> Any:
     if known is not None:
         return known
     module, path, file = name.split(":", 2)
-    try:
-        found: Any = importlib.import_module(module)
-    except ModuleNotFoundError:  # a test file that only workers have imported, from where it is
-        found = _loaded(module, file)
+    found: Any = _module(module, file)
     for step in path.split("."):
         found = getattr(found, step)
     return found
 
 
-def _loaded(module: str, file: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(module, file)
+def _module(name: str, file: str) -> ModuleType:
+    """The module of this name: the one in that file, where the file is on this machine and another has its name."""
+    try:
+        found = importlib.import_module(name)
+        if not os.path.isfile(file) or os.path.realpath(inspect.getsourcefile(found) or "") == os.path.realpath(file):
+            return found
+    except ModuleNotFoundError:  # a test file that only workers have imported, from where it is
+        pass
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"there is no module {module} in {file}")
+        raise ModuleNotFoundError(f"there is no module {name} in {file}")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
