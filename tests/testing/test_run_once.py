@@ -87,6 +87,22 @@ def test_a_skip_is_everybodys(run: Run) -> None:
             run.once("fail", lambda: pytest.fail("broken"))
 
 
+def test_whatever_is_said_of_a_failure_or_a_skip(run: Run) -> None:
+    """More than an item may hold, and what UTF-8 cannot write."""
+
+    def fail() -> None:
+        raise ValueError("much " * (4 << 20))
+
+    with pytest.raises(ValueError, match="much"):
+        run.once("fail", fail)
+    with pytest.raises(OnceFailed, match="much"):
+        run.once("fail", int)
+    for reason in ("\udcff docker", "docker " * (4 << 20)):
+        for _ in range(2):
+            with pytest.raises(pytest.skip.Exception, match="docker"):
+                run.once(f"skip {len(reason)}", lambda reason=reason: pytest.skip(reason))  # type: ignore[misc]
+
+
 def test_what_cannot_be_stored_is_a_failure(run: Run) -> None:
     with pytest.raises(InvalidItem, match=r"value\[0\]"):
         run.once("seed", lambda: [object()])

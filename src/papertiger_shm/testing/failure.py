@@ -12,11 +12,9 @@ from typing import Any, Final, NoReturn
 import pytest
 
 from papertiger_shm.errors import PaperTigerError
+from papertiger_shm.testing.wording import storable
 
 __all__ = ["SharedFixtureFailed", "described", "raise_again"]
-
-LONGEST: Final = 200_000
-"""Characters of a message or a traceback that are kept."""
 
 _HERE: Final = str(Path(__file__).parent)
 
@@ -31,21 +29,12 @@ def described(error: BaseException) -> dict[str, Any]:
         return _outcome("skipped", str(error.msg))
     if isinstance(error, pytest.exit.Exception):
         return _outcome("exited", str(error.msg), returncode=error.returncode)
-    # Not str(error), which may raise. A message, or the traceback of a recursion, may be too long for an item.
-    message = "".join(traceback.format_exception_only(type(error), error)).strip()
-    return _outcome("failed", _cut(message), text=_cut(text_of(error)))
-
-
-def _cut(text: str) -> str:
-    left_out = len(text) - LONGEST
-    half = LONGEST // 2
-    return text if left_out <= 0 else f"{text[:half]}\n... {left_out:,} characters ...\n{text[-half:]}"
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()  # not str(error), which may raise
+    return _outcome("failed", message, text=text_of(error))
 
 
 def _outcome(kind: str, message: str, *, text: str = "", returncode: int | None = None) -> dict[str, Any]:
-    # A message may hold what UTF-8 cannot write, and an item can then not hold it.
-    message, text = (said.encode(errors="backslashreplace").decode() for said in (message, text))
-    return {"kind": kind, "message": message, "text": text, "returncode": returncode}
+    return {"kind": kind, "message": storable(message), "text": storable(text), "returncode": returncode}
 
 
 def text_of(error: BaseException) -> str:

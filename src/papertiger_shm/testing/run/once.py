@@ -18,6 +18,7 @@ from papertiger_shm.testing.run.names import checked_name, id_of
 from papertiger_shm.testing.run.patience import Patience
 from papertiger_shm.testing.run.thread import this_thread
 from papertiger_shm.testing.run.versions import settle, take
+from papertiger_shm.testing.wording import storable
 
 if TYPE_CHECKING:
     from papertiger_shm.testing.participant import Participant
@@ -184,8 +185,6 @@ def _state_of(error: BaseException) -> str:
 
 
 def _account_of(error: BaseException) -> str:
-    if _state_of(error) == "skipped":
-        return str(error)
-    account = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    # Text that came from anywhere may hold surrogates, which no item may.
-    return account.encode(errors="backslashreplace").decode()
+    if _is_pytests(error, "skip"):
+        return storable(str(error))
+    return storable("".join(traceback.format_exception(type(error), error, error.__traceback__)))
