@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from papertiger_shm import Conflict, Events, ManagerUnavailable, connect
+from valkey_cluster import until
 from valkey_proxy import Fault, Proxy, between, cut_short, late, lost
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
 
@@ -92,6 +93,31 @@ def test_an_answer_that_takes_longer_than_the_timeout(proxy: tuple[Proxy, str]) 
         # The answer that is still on its way is nobody's: not that of the next request.
         assert events.get("a")["n"] == 1
         assert events.increment("a", "n") == 2
+
+
+def test_a_lease_that_is_given_up_while_it_is_renewed(proxy: tuple[Proxy, str]) -> None:
+    """The renewal comes to the server after the release."""
+    network, url = proxy
+    renewing, released, renewed = threading.Event(), threading.Event(), threading.Event()
+
+    def noticed(data: bytes) -> bytes:
+        renewed.set()
+        return data
+
+    def held_up(data: bytes) -> bytes:
+        renewing.set()
+        released.wait(30)
+        network.next("answers", noticed)
+        return data
+
+    with connect(f"{url}?name=lease", timeout=30) as connection:
+        lease = connection.lease()
+        network.next("requests", held_up)
+        assert renewing.wait(30)
+        lease.release()
+        released.set()
+        assert renewed.wait(30)
+        until(lambda: not connection.leased(lease.id), "the end of the lease", seconds=7)
 
 
 def add_up(url: str, rounds: int, total: Any) -> None:

@@ -35,6 +35,8 @@ class ValkeyLease:
         while not self._over.wait(SECONDS / 4):
             try:
                 self._renew()
+                if self._over.is_set():  # meanwhile, and what was renewed may be what had been removed
+                    self._remove()
             except (PaperTigerError, ValueError):
                 pass  # again in a moment; who looks meanwhile may find it gone
 
@@ -42,4 +44,7 @@ class ValkeyLease:
         """Give it up; again does nothing."""
         if not self._over.is_set():
             self._over.set()
-            self._backend.asked(lambda: self._backend.client.delete(self._backend.lease_key(self.id)))
+            self._remove()
+
+    def _remove(self) -> None:
+        self._backend.asked(lambda: self._backend.client.delete(self._backend.lease_key(self.id)))
