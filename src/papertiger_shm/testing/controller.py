@@ -6,6 +6,8 @@ It runs no tests, has no fixtures, and does not know before the end whether any 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -122,8 +124,13 @@ class Controller:
                 report = nothing(self.address) if self.conclusion is None else self.conclusion.report
                 Path(path).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
-    def _noting_problems(self) -> _Noting:
-        return _Noting(self)
+    @contextmanager
+    def _noting_problems(self) -> Iterator[None]:
+        """The run's result stands whatever becomes of its store: a problem with that is told, and no more."""
+        try:
+            yield
+        except (PaperTigerError, OSError) as problem:
+            self._problem = f"{type(problem).__name__}: {problem}"
 
     # --- the terminal -------------------------------------------------------------------------------------------
 
@@ -154,22 +161,6 @@ class Controller:
                 f"{report['overhead_seconds_per_test'] * 1e3:.2f} ms of overhead for each of {report['tests']} tests"
             )
         return lines
-
-
-class _Noting:
-    """The run's result stands whatever becomes of its store: a problem with that is told, and no more."""
-
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, (PaperTigerError, OSError)):
-            self._controller._problem = f"{type(error).__name__}: {error}"
-            return True
-        return False
 
 
 def _line(row: dict[str, Any]) -> str:

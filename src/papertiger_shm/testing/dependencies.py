@@ -14,7 +14,15 @@ import pytest
 from papertiger_shm.testing.declaration import declaration_of
 from papertiger_shm.testing.ownership import circle_sentence
 
-__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles"]
+__all__ = ["make_lazy", "parametrised_dependency", "refuse_circles", "shared_in"]
+
+
+def shared_in(item: pytest.Item) -> list[Any]:
+    """The definitions of all shared fixtures that pytest has found for this test."""
+    found = getattr(item, "_fixtureinfo", None)
+    if found is None:
+        return []
+    return [one for ones in found.name2fixturedefs.values() for one in ones if declaration_of(one) is not None]
 
 
 def make_lazy(items: Sequence[pytest.Item]) -> None:
@@ -24,7 +32,10 @@ def make_lazy(items: Sequence[pytest.Item]) -> None:
         info = getattr(item, "_fixtureinfo", None)
         if info is not None and id(info) not in seen:
             seen.add(id(info))
-            if _reduce(info.name2fixturedefs):
+            shared, found = shared_in(item), info.name2fixturedefs
+            for definition in shared:
+                definition.argnames = tuple(name for name in definition.argnames if _concerns_pytest(found.get(name)))
+            if shared:
                 # pytest sets up each name of the closure for a test; those that nothing asks for now have to go.
                 info.prune_dependency_tree()
 
@@ -72,14 +83,6 @@ def parametrised_dependency(name: str, request: Any) -> str | None:
             return name
         names += known[-1].argnames
     return None
-
-
-def _reduce(found: Mapping[str, Sequence[Any]]) -> bool:
-    """Take from the shared fixtures among these what only their owner needs; whether there are any."""
-    shared = [one for definitions in found.values() for one in definitions if declaration_of(one) is not None]
-    for definition in shared:
-        definition.argnames = tuple(name for name in definition.argnames if _concerns_pytest(found.get(name)))
-    return bool(shared)
 
 
 def _concerns_pytest(definitions: Sequence[Any] | None) -> bool:

@@ -10,51 +10,37 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
+from papertiger_shm.errors import InvalidItem, InvalidRequest
 from papertiger_shm.testing.declaration import Call, Declaration, SharedFixtureWarning, declaration_of
-from papertiger_shm.testing.dependencies import parametrised_dependency
+from papertiger_shm.testing.dependencies import parametrised_dependency, shared_in
 from papertiger_shm.testing.failure import described, raise_again
 from papertiger_shm.testing.making import Making, Request
 from papertiger_shm.testing.ownership import FAILED, SETTING_UP, Ownership, Record, Wanted, value_id_of
 from papertiger_shm.testing.participant import Participant
 
-__all__ = ["Holdings", "shared_in"]
+if TYPE_CHECKING:
+    from papertiger_shm.testing.worker import Worker
+
+__all__ = ["Holdings"]
+
+UNTOLD: Final = "the end of a shared fixture could not be told"
 
 
-class Worker(Protocol):
-    """What the holdings need of the worker whose they are."""
-
-    def end_tests(self) -> None:
-        """The last test has run; again does nothing."""
-
-    def is_deserted(self) -> bool:
-        """Whether the run is over but for us, so that there is no use in waiting."""
-
-    def show_waiting(self, text: str, seconds: float) -> None:
-        """Called again and again while something is waited for."""
-
-    def waited(self) -> None:
-        """The wait is over."""
-
-    def tell_terminal(self, text: str) -> None:
-        """Say something to whoever watches the run."""
-
-
+@dataclass(eq=False)
 class Held:
     """One value that this worker has."""
 
-    def __init__(self, key: str, record: Record, give: Callable[[], Any], making: Making | None) -> None:
-        self.key = key
-        self.record = record
-        self.give = give
-        self.making = making
-        self.uses = 0
-        self.waited = 0.0
+    key: str
+    record: Record
+    give: Callable[[], Any]
+    making: Making | None
+    waited: float
+    uses: int = 0
 
 
 class Answer:
@@ -126,8 +112,7 @@ class Holdings:
             waited, making = 0.0, Making()
             record = self._set_up(record, making, call)
         key = wanted.key
-        held = Held(key, record, self._giver(record, call.declaration), making)
-        held.waited = waited
+        held = Held(key, record, self._giver(record, call.declaration), making, waited)
         self._held[key] = held
         self._tell_uses(held)
         # Not pytest's end of the fixture, which comes with each change of a parameter: that of all tests. What the
@@ -193,8 +178,6 @@ class Holdings:
         if declaration.frozen:
             frozen = declaration.handed_out(self._ownership.value(value_id))
             return lambda: frozen
-        if declaration.serializer is None:
-            return partial(self._ownership.value, value_id)
         return lambda: declaration.handed_out(self._ownership.value(value_id))
 
     # --- test by test -------------------------------------------------------------------------------------------
@@ -248,7 +231,8 @@ class Holdings:
             if held.making is not None and self._ownership.is_mine(held.record):
                 self._tear_down(held)
         finally:
-            self._tell(lambda: self._tell_uses(held, released=True))
+            with self._worker.telling(UNTOLD):
+                self._tell_uses(held, released=True)
 
     def _tell_uses(self, held: Held, *, released: bool = False) -> None:
         value_id = value_id_of(held.record)
@@ -257,13 +241,16 @@ class Holdings:
     def _tear_down(self, held: Held) -> None:
         assert held.making is not None
         try:
-            self._tell(lambda: self._wait_until_unneeded(held))
+            with self._worker.telling(UNTOLD):
+                self._wait_until_unneeded(held)
         finally:  # also where Ctrl-C ended the wait
-            self._tell(lambda: self._ownership.begin_tear_down(held.record))
+            with self._worker.telling(UNTOLD):
+                self._ownership.begin_tear_down(held.record)
             try:
                 held.making.undo()
             finally:
-                self._tell(lambda: self._ownership.end_tear_down(held.record))
+                with self._worker.telling(UNTOLD):
+                    self._ownership.end_tear_down(held.record)
 
     def _wait_until_unneeded(self, held: Held) -> None:
         began, pause = time.monotonic(), 0.001
@@ -273,14 +260,6 @@ class Holdings:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
         self._worker.waited()
-
-    def _tell(self, say: Callable[[], object]) -> None:
-        """Say something to the run's store; where that has gone, the run has, and nobody is there to be told."""
-        try:
-            say()
-        except PaperTigerError as problem:
-            if not self._worker.is_deserted():
-                self._worker.tell_terminal(f"the end of a shared fixture could not be told: {problem}")
 
     # --- which value is meant -----------------------------------------------------------------------------------
 
@@ -304,14 +283,6 @@ class Holdings:
 
 def _digest(parts: list[str]) -> str:
     return hashlib.blake2b("\0".join(parts).encode(errors="backslashreplace"), digest_size=12).hexdigest()
-
-
-def shared_in(item: pytest.Item) -> list[Any]:
-    """The definitions of all shared fixtures that pytest has found for this test."""
-    found = getattr(item, "_fixtureinfo", None)
-    if found is None:
-        return []
-    return [one for ones in found.name2fixturedefs.values() for one in ones if declaration_of(one) is not None]
 
 
 def _asks_for_the_same(item: pytest.Item, name: str, request: Any) -> bool:

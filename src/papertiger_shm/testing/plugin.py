@@ -80,8 +80,7 @@ def worker_of(config: pytest.Config) -> Worker:
         from papertiger_shm.testing.worker import Worker
 
         given: dict[str, Any] | None = getattr(config, "workerinput", None)
-        controller = config.stash.get(_controller, None)
-        address = address_of(config) if controller is None else controller.address
+        address = address_of(config)
         name = given["workerid"] if given is not None else "main"
         worker = config.stash[_worker] = Worker(config, address, address.party + name)
     return worker
@@ -111,7 +110,7 @@ def _concerns(item: pytest.Item) -> bool:
 def _shares_fixtures(item: pytest.Item) -> bool:
     if not _shared_fixtures_are_declared():
         return False
-    from papertiger_shm.testing.holdings import shared_in
+    from papertiger_shm.testing.dependencies import shared_in
 
     return bool(shared_in(item))
 

@@ -122,7 +122,7 @@ class Worker:
             return
         self.end_tests()
         self.holdings.let_go()
-        with self._telling("the end of the run could not be told"):
+        with self.telling("the end of the run could not be told"):
             if not participant.roster.may_run_tests(besides=self.name):
                 self._ownership.bury_all()
             participant.leave(tests=self._tests, overhead=self._overhead)
@@ -196,19 +196,19 @@ class Worker:
         assert namespace is not None
         keep = self._keep == "all" or (self._keep == "failed" and self._failed)
         self._test_environment.undo()
-        with self._telling("what the test left could not be taken away"), self.timed():
+        with self.telling("what the test left could not be taken away"), self.timed():
             said: dict[str, Any] = {"keep": namespace, "clear": None} if keep else {"clear": namespace}
             if following is not None and not self._serial_tests:  # those must know who runs, not who is about to
                 said["following"] = self._test(following, self._attempts[following.nodeid] + 1)
             self.participant.end_test(**said)
-        with self._telling("what the test had locked could not be let go"):
+        with self.telling("what the test had locked could not be let go"):
             self._gate.leave()
 
     def end_tests(self) -> None:
         """The last test has run here: nothing new is needed, and nobody waits for our test to end."""
         item = self._item
         self.end()
-        with self._telling("the end of the tests could not be told"):
+        with self.telling("the end of the tests could not be told"):
             if self.participant is not None:
                 self.participant.end()
         cancel = getattr(self._config.hook, "pytest_timeout_cancel_timer", None)
@@ -262,7 +262,7 @@ class Worker:
             self.participant.wait_for(None)
 
     @contextmanager
-    def _telling(self, failure: str) -> Iterator[None]:
+    def telling(self, failure: str) -> Iterator[None]:
         """The tests' results stand whatever becomes of the store: a problem with that is told, and no more."""
         try:
             yield
