@@ -57,7 +57,7 @@ def test_all_pass_together_round_after_round(url: str, run: Run) -> None:
     answers = together(url, *[(many_rounds, 4, 40)] * 4)
     for places in zip(*answers):
         assert sorted(places) == [0, 1, 2, 3]
-    state = Barriers(run._connection, "papertiger-run/r1").get("phase")
+    state = Barriers(run._participant.connection, "papertiger-run/r1").get("phase")
     assert state["arrived"] == []
     assert state["failed"] == {}
 
@@ -199,7 +199,7 @@ def test_a_timeout_breaks_it_for_all(url: str, run: Run) -> None:
         assert "gw0 waited 0.1" in mine
         assert "s in vain, 2 of 3 parties have come" in mine
         assert other.result() == mine
-    assert Barriers(run._connection, "papertiger-run/r1").get("phase")["failed"] == {}
+    assert Barriers(run._participant.connection, "papertiger-run/r1").get("phase")["failed"] == {}
 
 
 def test_an_interruption_breaks_it_for_all(url: str, run: Run) -> None:
@@ -209,7 +209,7 @@ def test_an_interruption_breaks_it_for_all(url: str, run: Run) -> None:
         assert "gw2 left by KeyboardInterrupt" in other.result()
         with pytest.raises(AssertionError, match="KeyboardInterrupt"):
             interrupted.result()
-    assert Barriers(run._connection, "papertiger-run/r1").get("phase")["failed"] == {}
+    assert Barriers(run._participant.connection, "papertiger-run/r1").get("phase")["failed"] == {}
 
 
 @pytest.mark.parametrize(("number", "after"), MOMENTS)
@@ -221,7 +221,7 @@ def test_interrupted_at_any_commit(run: Run, number: int, after: bool) -> None:
         assert number >= 4
     except KeyboardInterrupt:
         assert number <= 3
-    state = Barriers(run._connection, "papertiger-run/r1").get("phase")
+    state = Barriers(run._participant.connection, "papertiger-run/r1").get("phase")
     assert state["arrived"] == []
     assert state["failed"] == {}
     assert (state["broken"] is None) == ((number, after) == (1, False))
@@ -231,7 +231,7 @@ def test_interrupted_at_any_line(run: Run) -> None:
     phase = run.barrier("phase", 2)
     phase.reset()
     for place in interrupted_at_each_line(lambda: wait(run, 2, 0)):
-        state = Barriers(run._connection, "papertiger-run/r1").get("phase")
+        state = Barriers(run._participant.connection, "papertiger-run/r1").get("phase")
         assert state["arrived"] == [], place
         assert state["failed"] == {}, place
         if state["broken"]:
@@ -244,7 +244,7 @@ def test_interrupted_while_the_request_is_on_its_way(
     run.barrier("phase", 2).reset()
     with pytest.raises(KeyboardInterrupt), interrupted_under_way(run_manager, monkeypatch):
         run.barrier("phase", 2).wait()
-    state = Barriers(run._connection, "papertiger-run/r1").get("phase")
+    state = Barriers(run._participant.connection, "papertiger-run/r1").get("phase")
     assert state["arrived"] == []
     assert run.barrier("phase", 2).broken, "it had come, and left"
 
@@ -276,7 +276,7 @@ def test_a_killed_waiter_that_was_told_leaves_nothing_for_ever(url: str, run: Ru
         os.kill(waiting.pid, signal.SIGSTOP)
         phase.abort()
     phase.reset()
-    assert Barriers(run._connection, "papertiger-run/r1").get("phase")["failed"] == {}
+    assert Barriers(run._participant.connection, "papertiger-run/r1").get("phase")["failed"] == {}
 
 
 def test_what_cannot_be_used(run: Run) -> None:

@@ -305,7 +305,7 @@ def test_locks_of_other_names_are_others(run: Run) -> None:
     names = ["a", "b", "a/b", "A", "ä", "x" * 200, "x" * 201, "x" * 1000, "x" * 999 + "y", "ü" * 1000, "\0"]
     for name in names:
         assert run.lock(name).acquire(timeout=0)
-    assert Locks(run._connection, "papertiger-run/r1").count() == len(names)
+    assert Locks(run._participant.connection, "papertiger-run/r1").count() == len(names)
     for name in names:
         run.lock(name).release()
-    assert not Locks(run._connection, "papertiger-run/r1").count(), "what is free takes no room"
+    assert not Locks(run._participant.connection, "papertiger-run/r1").count(), "what is free takes no room"

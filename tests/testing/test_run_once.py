@@ -129,7 +129,7 @@ def test_a_killed_runner_is_replaced(url: str, run: Run) -> None:
 def once(run: Run) -> Any:
     from papertiger_shm.testing.run.once import Once
 
-    return Once(run._connection, run._participant, "seed")
+    return Once(run._participant, "seed")
 
 
 def test_who_has_lost_it_changes_nothing(url: str, run: Run) -> None:
@@ -170,7 +170,7 @@ def test_interrupted_at_any_commit(run: Run, number: int, after: bool) -> None:
 
 
 def test_interrupted_at_any_line(run: Run) -> None:
-    deeds = Deeds(run._connection, "papertiger-run/r1")
+    deeds = Deeds(run._participant.connection, "papertiger-run/r1")
     for place in interrupted_at_each_line(lambda: run.once("seed", lambda: 1)):
         deed = deeds.get("seed", None)
         assert deed is None or deed["state"] == "done", place

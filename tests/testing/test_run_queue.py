@@ -160,7 +160,7 @@ def test_what_cannot_be_used(run: Run) -> None:
     with pytest.raises(InvalidItem, match=r"value\.x"):
         queue.put({"x": object()})
     assert queue.empty()
-    assert Queues(run._connection, "papertiger-run/r1").count() == 0, "nothing is half done"
+    assert Queues(run._participant.connection, "papertiger-run/r1").count() == 0, "nothing is half done"
     for timeout in (-1, True, "1", float("nan")):
         with pytest.raises(InvalidRequest, match="get: timeout is .*; it is a number of seconds, 0 or more, or None"):
             queue.get(timeout)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def test_queues_of_other_names_are_others(run: Run) -> None:
     for name in names:
         assert run.queue(name).qsize() == 1
         assert run.queue(name).get_nowait() == name
-    assert QueueValues(run._connection, "papertiger-run/r1").count() == 0
+    assert QueueValues(run._participant.connection, "papertiger-run/r1").count() == 0
 
 
 def test_commits(run: Run) -> None:

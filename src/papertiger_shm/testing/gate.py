@@ -5,7 +5,7 @@ The gate is passed before any fixture of the test is set up, and given back afte
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from papertiger_shm.errors import InvalidRequest
+from papertiger_shm.testing.run.patience import Patience
 
 if TYPE_CHECKING:
     from papertiger_shm.testing.participant import Participant, Test
     from papertiger_shm.testing.run.lock import Lock
 
 __all__ = ["Gate", "is_serial", "locks_of"]
-
-LONGEST_PAUSE = 0.02
 
 
 def is_serial(item: pytest.Item) -> bool:
@@ -73,11 +72,6 @@ class Gate:
         self._held.callback(lock.release)
 
     def _wait_for_others(self) -> None:
-        pause, said = 0.001, False
-        with ExitStack() as saying:
+        with Patience(self._participant, math.inf) as patience:
             while busy := self._participant.busy_others():
-                if pause == LONGEST_PAUSE and not said:
-                    said = True
-                    saying.enter_context(self._participant.waiting(f"the tests of {', '.join(busy)}, to be alone"))
-                time.sleep(pause)
-                pause = min(pause * 1.5, LONGEST_PAUSE)
+                patience.pause(f"the tests of {', '.join(busy)}, to be alone")

@@ -12,10 +12,10 @@ import time
 from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any, Final
 
-from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, NotFound, PaperTigerError, Store
+from papertiger_shm import AlreadyExists, InvalidRequest, NotFound, PaperTigerError, Store
 from papertiger_shm.testing.run.names import checked_name, id_of
 from papertiger_shm.testing.run.patience import Patience, seconds
-from papertiger_shm.testing.run.versions import settle
+from papertiger_shm.testing.run.versions import change, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Barrier:
     As with ``threading.Barrier``, whoever leaves before breaks it for all, and then it stays broken until ``reset()``.
     """
 
-    def __init__(self, connection: Connection, participant: Participant, name: str, parties: int) -> None:
+    def __init__(self, participant: Participant, name: str, parties: int) -> None:
         self.name = checked_name("barrier", name)
         if not isinstance(parties, int) or isinstance(parties, bool) or parties < 1:
             raise InvalidRequest(
@@ -54,7 +54,7 @@ class Barrier:
         self.parties = parties
         self._id = id_of(self.name)
         self._participant = participant
-        self._barriers = Barriers(connection, participant.namespace)
+        self._barriers = Barriers(participant.connection, participant.namespace)
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for all parties, at most ``timeout`` seconds; 0 for the first to come, parties-1 for the last.
@@ -163,22 +163,17 @@ class Barrier:
     def _break_for(self, call: str, why: str) -> None:
         """Break it if this call still waits: otherwise all have come, or it is broken already."""
 
-        def break_for(barrier: dict[str, Any]) -> dict[str, Any]:
-            if not any(party["call"] == call for party in barrier["arrived"]):
-                raise Conflict(f"barrier {self.name!r} has moved on")
-            return self._broken(barrier, why)
+        def break_for(barrier: dict[str, Any]) -> dict[str, Any] | None:
+            waits = any(party["call"] == call for party in barrier["arrived"])
+            return self._broken(barrier, why) if waits else None
 
-        with contextlib.suppress(Conflict, NotFound):
-            self._barriers.modify(self._id, break_for)
+        change(self._barriers, self._id, break_for)
 
     def _forget(self, call: str) -> None:
-        def forget(barrier: dict[str, Any]) -> dict[str, Any]:
-            if barrier["failed"].pop(call, None) is None:
-                raise Conflict(f"barrier {self.name!r} knows no call {call}")
-            return barrier
+        def forget(barrier: dict[str, Any]) -> dict[str, Any] | None:
+            return barrier if barrier["failed"].pop(call, None) is not None else None
 
-        with contextlib.suppress(Conflict, NotFound):
-            self._barriers.modify(self._id, forget)
+        change(self._barriers, self._id, forget)
 
     def _broken(self, barrier: dict[str, Any], why: str) -> dict[str, Any]:
         failed = {party["call"]: {"lease": party["lease"], "why": why} for party in barrier["arrived"]}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from papertiger_shm import AlreadyExists, Connection, InvalidRequest, NotFound, Store
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from papertiger_shm import AlreadyExists, InvalidRequest, NotFound, Store
 from papertiger_shm.testing.run.names import checked_name, id_of
+
+if TYPE_CHECKING:
+    from papertiger_shm.testing.participant import Participant
 
 __all__ = ["Counter", "Counters"]
 
@@ -15,10 +21,10 @@ class Counters(Store, table="papertiger_counters", resource="counter"):
 class Counter:
     """A whole number, 0 at first, that every worker of the run may add to; each addition happens exactly once."""
 
-    def __init__(self, connection: Connection, namespace: str, name: str) -> None:
+    def __init__(self, participant: Participant, name: str) -> None:
         self.name = checked_name("counter", name)
         self._id = id_of(self.name)
-        self._counters = Counters(connection, namespace)
+        self._counters = Counters(participant.connection, participant.namespace)
 
     @property
     def value(self) -> int:
@@ -38,17 +44,12 @@ class Counter:
                 value: int = self._counters.increment(self._id, "value", by)
                 return value
             except NotFound:
-                self._begin()
+                with suppress(AlreadyExists):  # another worker was first
+                    self._counters.insert_new({"id": self._id, "name": self.name, "value": 0})
 
     def next(self) -> int:
         """The number as it was, which nobody else gets; it is one more from now on. The first call gives 0."""
         return self.add(1) - 1
-
-    def _begin(self) -> None:
-        try:
-            self._counters.insert_new({"id": self._id, "name": self.name, "value": 0})
-        except AlreadyExists:
-            pass  # another worker did
 
     def __repr__(self) -> str:
         return f"<counter {self.name!r}: {self.value}>"

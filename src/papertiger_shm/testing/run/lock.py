@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, NotFound, PaperTigerError, Store
+from papertiger_shm import AlreadyExists, InvalidRequest, PaperTigerError, Store
 from papertiger_shm.testing.run.names import checked_name, id_of
 from papertiger_shm.testing.run.patience import Patience, seconds
 from papertiger_shm.testing.run.thread import this_thread
-from papertiger_shm.testing.run.versions import outside_transactions, settle, take
+from papertiger_shm.testing.run.versions import change, outside_transactions, settle, take
 
 if TYPE_CHECKING:
     from papertiger_shm.testing.participant import Participant
@@ -33,11 +32,11 @@ class Lock:
     A holder that dies, by whatever signal, holds it no more. Not re-entrant. Who waits longest need not be next.
     """
 
-    def __init__(self, connection: Connection, participant: Participant, name: str) -> None:
+    def __init__(self, participant: Participant, name: str) -> None:
         self.name = checked_name("lock", name)
         self._id = id_of(self.name)
         self._participant = participant
-        self._locks = Locks(connection, participant.namespace)
+        self._locks = Locks(participant.connection, participant.namespace)
         self._acquired_by: int | None = None
 
     def acquire(self, timeout: float | None = None) -> bool:
@@ -117,17 +116,8 @@ class Lock:
 
     def _replace(self, dead: str, claim: dict[str, Any]) -> bool:
         """Take the place of a dead holder; of those who try exactly one succeeds."""
-
-        def replace(held: dict[str, Any]) -> dict[str, Any]:
-            if held["lease"] != dead:
-                raise Conflict(f"lock {self.name!r} has another holder by now")
-            return claim
-
-        try:
-            self._locks.modify(self._id, replace)
-        except (Conflict, NotFound):
-            return False
-        return True
+        replaced = change(self._locks, self._id, lambda held: claim if held["lease"] == dead else None)
+        return replaced is not None
 
     def _is_ours(self, held: dict[str, Any]) -> bool:
         return self._is_of(held, this_thread(), self._acquired_by)
@@ -166,9 +156,7 @@ class Lock:
             self._give_back()
             raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if kind is None:
                 self.release()

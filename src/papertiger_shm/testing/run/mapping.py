@@ -5,11 +5,14 @@ from __future__ import annotations
 import builtins
 import copy
 from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, NotFound, Store
+from papertiger_shm import AlreadyExists, Conflict, InvalidRequest, NotFound, Store
 from papertiger_shm.testing.run.names import checked_name, id_of, segment_of
 from papertiger_shm.testing.run.versions import look, take
+
+if TYPE_CHECKING:
+    from papertiger_shm.testing.participant import Participant
 
 __all__ = ["DictEntries", "SharedDict"]
 
@@ -30,9 +33,9 @@ class SharedDict(MutableMapping[str, Any]):
     it anew. Iteration is in the order in which keys were added, over the dict as it is when it begins.
     """
 
-    def __init__(self, connection: Connection, namespace: str, name: str) -> None:
+    def __init__(self, participant: Participant, name: str) -> None:
         self.name = checked_name("dict", name)
-        self._entries = DictEntries(connection, f"{namespace}/{segment_of(self.name)}")
+        self._entries = DictEntries(participant.connection, f"{participant.namespace}/{segment_of(self.name)}")
 
     def modify(self, key: str, function: Callable[[Any], Any], default: Any = _MISSING) -> Any:
         """Put ``function(value)`` in the place of the value, so that no other change comes in between; gives it.
@@ -52,7 +55,7 @@ class SharedDict(MutableMapping[str, Any]):
                     f"modify: the function returned None for the key {key!r} of dict {self.name!r}; return the "
                     "changed value, or raise an exception to leave it as it is"
                 )
-            entry = {"id": id, "created": 0, "key": key, "value": value}
+            entry = self._entry(key, value)
             try:
                 if found is None:
                     return self._entries.insert_new(entry)["value"]

@@ -13,11 +13,11 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from papertiger_shm import AlreadyExists, Conflict, Connection, InvalidRequest, NotFound, PaperTigerError, Store
+from papertiger_shm import AlreadyExists, InvalidRequest, PaperTigerError, Store
 from papertiger_shm.testing.run.names import checked_name, id_of
 from papertiger_shm.testing.run.patience import Patience
 from papertiger_shm.testing.run.thread import this_thread
-from papertiger_shm.testing.run.versions import settle, take
+from papertiger_shm.testing.run.versions import change, settle, take
 from papertiger_shm.testing.wording import storable
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class Deeds(Store, table="papertiger_once", resource="once"):
 class Once:
     """One name, and what happens under it once in the run."""
 
-    def __init__(self, connection: Connection, participant: Participant, name: str) -> None:
+    def __init__(self, participant: Participant, name: str) -> None:
         self.name = checked_name("once", name)
         self._id = id_of(self.name)
         self._participant = participant
-        self._deeds = Deeds(connection, participant.namespace)
+        self._deeds = Deeds(participant.connection, participant.namespace)
 
     def claim(self) -> bool:
         """True for the first call in the run, False for all others, also where the first one's process has died.
@@ -124,16 +124,7 @@ class Once:
 
     def _replace(self, call: str, deed: dict[str, Any]) -> dict[str, Any] | None:
         """Put the deed in the place of a running one, if that is still the one of that call; gives it as stored."""
-
-        def replace(running: dict[str, Any]) -> dict[str, Any]:
-            if running.get("call") != call:
-                raise Conflict(f"once {self.name!r} is another's by now")
-            return deed
-
-        try:
-            return self._deeds.modify(self._id, replace)
-        except (Conflict, NotFound):
-            return None
+        return change(self._deeds, self._id, lambda running: deed if running.get("call") == call else None)
 
     def _vacate(self, call: str) -> None:
         """After an interruption, at whatever moment: leave it to the next, unless it is over."""

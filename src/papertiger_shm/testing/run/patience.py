@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from papertiger_shm import InvalidRequest
@@ -87,7 +86,5 @@ class Patience:
     def __enter__(self) -> Patience:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._telling.close()

@@ -6,7 +6,7 @@ import math
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
-from papertiger_shm import AlreadyExists, Conflict, Connection, Store
+from papertiger_shm import AlreadyExists, Conflict, Store
 from papertiger_shm.testing.run.names import checked_name, id_of, segment_of
 from papertiger_shm.testing.run.patience import Patience, seconds
 from papertiger_shm.testing.run.versions import look, take
@@ -35,30 +35,31 @@ class Queue:
     One that was taken is its taker's: if that dies, it is gone.
     """
 
-    def __init__(self, connection: Connection, participant: Participant, name: str) -> None:
+    def __init__(self, participant: Participant, name: str) -> None:
         self.name = checked_name("queue", name)
         self._id = id_of(self.name)
         self._participant = participant
-        self._queues = Queues(connection, participant.namespace)
-        self._values = QueueValues(connection, f"{participant.namespace}/{segment_of(self.name)}")
+        self._queues = Queues(participant.connection, participant.namespace)
+        self._values = QueueValues(participant.connection, f"{participant.namespace}/{segment_of(self.name)}")
 
     def put(self, value: Any) -> None:
         """Add the value at the end. Raises ``InvalidItem`` for what no item may hold, ``StoreFull``."""
         while True:
-            version, number = self._end()
+            found = look(self._queues, self._id)
+            number = 0 if found is None else found[1]["put"]
             queue = {"id": self._id, "name": self.name, "put": number + 1}
             try:
                 # Both or neither, so that a putter killed at any moment leaves nothing half done, and the numbers are
                 # in the order of the puts.
                 with self._values.transaction():
-                    if version:
-                        self._queues.compare_and_set(queue, version)
-                    else:
+                    if found is None:
                         self._queues.insert_new(queue)
+                    else:
+                        self._queues.compare_and_set(queue, found[0])
                     self._values.insert({"id": f"{number:020}", "created": -number, "value": value})
+                return
             except (AlreadyExists, Conflict):
                 continue  # another putter was first
-            return
 
     def get(self, timeout: float | None = None) -> Any:
         """Take the value at the front, waiting at most ``timeout`` seconds for one (None: as long as it takes).
@@ -90,11 +91,6 @@ class Queue:
                 else:
                     if not patience.pause(f"queue {self.name}, which is empty"):
                         raise Empty(self._nothing_came(longest))
-
-    def _end(self) -> tuple[int, int]:
-        """The version of the queue's item, 0 where there is none yet, and the number of the next value."""
-        found = look(self._queues, self._id)
-        return (0, 0) if found is None else (found[0], found[1]["put"])
 
     def _nothing_came(self, longest: float) -> str:
         within = f" for {longest:g} s" if 0 < longest < math.inf else ""

@@ -38,7 +38,6 @@ class Run:
         nothing here would happen before the transaction's end.
         """
         self._participant = participant
-        self._connection = participant.connection
         self._directory = directory
 
     @property
@@ -54,7 +53,7 @@ class Run:
     @property
     def url(self) -> str:
         """Where the run's store is."""
-        return self._connection.url
+        return self._participant.connection.url
 
     @property
     def tmp_path(self) -> Path:
@@ -63,23 +62,23 @@ class Run:
 
     def counter(self, name: str) -> Counter:
         """The counter of that name, 0 at first."""
-        return Counter(self._connection, self._participant.namespace, name)
+        return Counter(self._participant, name)
 
     def lock(self, name: str) -> Lock:
         """The lock of that name; a killed holder frees it."""
-        return Lock(self._connection, self._participant, name)
+        return Lock(self._participant, name)
 
     def barrier(self, name: str, parties: int) -> Barrier:
         """The barrier of that name, where ``parties`` calls wait for each other."""
-        return Barrier(self._connection, self._participant, name, parties)
+        return Barrier(self._participant, name, parties)
 
     def queue(self, name: str) -> Queue:
         """The queue of that name, first in, first out."""
-        return Queue(self._connection, self._participant, name)
+        return Queue(self._participant, name)
 
     def dict(self, name: str) -> SharedDict:
         """The dict of that name."""
-        return SharedDict(self._connection, self._participant.namespace, name)
+        return SharedDict(self._participant, name)
 
     @overload
     def once(self, name: str) -> bool: ...
@@ -91,7 +90,7 @@ class Run:
         With one: it runs once in the run, everyone gets its value, or its error, and waits for it; if the process
         that runs it dies, the next caller runs it. ``Once.run`` says more.
         """
-        once = Once(self._connection, self._participant, name)
+        once = Once(self._participant, name)
         return once.claim() if function is None else once.run(function)
 
     def __repr__(self) -> str:

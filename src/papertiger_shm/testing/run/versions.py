@@ -11,7 +11,7 @@ from typing import Any
 
 from papertiger_shm import Conflict, NotFound, Store
 
-__all__ = ["look", "outside_transactions", "settle", "take"]
+__all__ = ["change", "look", "outside_transactions", "settle", "take"]
 
 _NOBODY = "\x7f"
 """An id that no item of a run has; deleting it changes nothing."""
@@ -24,6 +24,21 @@ def look(store: Store, id: str) -> tuple[int, dict[str, Any]] | None:
         version = store.version(id)
         return version, store.get(id)
     except NotFound:
+        return None
+
+
+def change(store: Store, id: str, function: Callable[[dict[str, Any]], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """As ``modify``; None, and nothing happens, where there is no item, or the function gives None for it."""
+
+    def changed(item: dict[str, Any]) -> dict[str, Any]:
+        after = function(item)
+        if after is None:
+            raise Conflict(f"{id!r} is not what was to be changed")
+        return after
+
+    try:
+        return store.modify(id, changed)
+    except (Conflict, NotFound):
         return None
 
 
