@@ -7,52 +7,7 @@ from functools import cache
 from typing import Generic, TypeVar, get_type_hints
 
 from papertiger_shm.connection import Connection
-from papertiger_shm.resources.balance import (
-    Accounts,
-    ApplicationFeeRefunds,
-    ApplicationFees,
-    BalanceTransactions,
-    Payouts,
-    Topups,
-    TransferReversals,
-    Transfers,
-)
-from papertiger_shm.resources.billing import (
-    BillingPortalConfigurations,
-    BillingPortalSessions,
-    CreditNotes,
-    CustomerBalanceTransactions,
-    Customers,
-    InvoiceItems,
-    Invoices,
-    SubscriptionItems,
-    Subscriptions,
-    SubscriptionSchedules,
-)
-from papertiger_shm.resources.catalogue import Coupons, Plans, Prices, Products, PromotionCodes, TaxRates
-from papertiger_shm.resources.delivery import Events, WebhookDeliveries, Webhooks
-from papertiger_shm.resources.methods import (
-    BankAccounts,
-    Cards,
-    ConfirmationTokens,
-    Mandates,
-    PaymentMethodConfigurations,
-    PaymentMethodDomains,
-    PaymentMethods,
-    Sources,
-    Tokens,
-)
-from papertiger_shm.resources.payments import (
-    Charges,
-    CheckoutSessions,
-    Disputes,
-    PaymentIntents,
-    PaymentLinks,
-    Refunds,
-    Reviews,
-    SetupAttempts,
-    SetupIntents,
-)
+from papertiger_shm.resources import balance, billing, catalogue, delivery, methods, payments
 from papertiger_shm.store import Store
 
 __all__ = ["Checkout", "Stores", "kinds"]
@@ -90,51 +45,51 @@ class Checkout(Stores[Store]):
     ``namespace``: where all of them read and write; None is the namespace that is current at each call.
     """
 
-    accounts: Accounts
-    application_fee_refunds: ApplicationFeeRefunds
-    application_fees: ApplicationFees
-    balance_transactions: BalanceTransactions
-    bank_accounts: BankAccounts
-    billing_portal_configurations: BillingPortalConfigurations
-    billing_portal_sessions: BillingPortalSessions
-    cards: Cards
-    charges: Charges
-    checkout_sessions: CheckoutSessions
-    confirmation_tokens: ConfirmationTokens
-    coupons: Coupons
-    credit_notes: CreditNotes
-    customer_balance_transactions: CustomerBalanceTransactions
-    customers: Customers
-    disputes: Disputes
-    events: Events
-    invoice_items: InvoiceItems
-    invoices: Invoices
-    mandates: Mandates
-    payment_intents: PaymentIntents
-    payment_links: PaymentLinks
-    payment_method_configurations: PaymentMethodConfigurations
-    payment_method_domains: PaymentMethodDomains
-    payment_methods: PaymentMethods
-    payouts: Payouts
-    plans: Plans
-    prices: Prices
-    products: Products
-    promotion_codes: PromotionCodes
-    refunds: Refunds
-    reviews: Reviews
-    setup_attempts: SetupAttempts
-    setup_intents: SetupIntents
-    sources: Sources
-    subscription_items: SubscriptionItems
-    subscription_schedules: SubscriptionSchedules
-    subscriptions: Subscriptions
-    tax_rates: TaxRates
-    tokens: Tokens
-    topups: Topups
-    transfer_reversals: TransferReversals
-    transfers: Transfers
-    webhook_deliveries: WebhookDeliveries
-    webhooks: Webhooks
+    accounts: balance.Accounts
+    application_fee_refunds: balance.ApplicationFeeRefunds
+    application_fees: balance.ApplicationFees
+    balance_transactions: balance.BalanceTransactions
+    bank_accounts: methods.BankAccounts
+    billing_portal_configurations: billing.BillingPortalConfigurations
+    billing_portal_sessions: billing.BillingPortalSessions
+    cards: methods.Cards
+    charges: payments.Charges
+    checkout_sessions: payments.CheckoutSessions
+    confirmation_tokens: methods.ConfirmationTokens
+    coupons: catalogue.Coupons
+    credit_notes: billing.CreditNotes
+    customer_balance_transactions: billing.CustomerBalanceTransactions
+    customers: billing.Customers
+    disputes: payments.Disputes
+    events: delivery.Events
+    invoice_items: billing.InvoiceItems
+    invoices: billing.Invoices
+    mandates: methods.Mandates
+    payment_intents: payments.PaymentIntents
+    payment_links: payments.PaymentLinks
+    payment_method_configurations: methods.PaymentMethodConfigurations
+    payment_method_domains: methods.PaymentMethodDomains
+    payment_methods: methods.PaymentMethods
+    payouts: balance.Payouts
+    plans: catalogue.Plans
+    prices: catalogue.Prices
+    products: catalogue.Products
+    promotion_codes: catalogue.PromotionCodes
+    refunds: payments.Refunds
+    reviews: payments.Reviews
+    setup_attempts: payments.SetupAttempts
+    setup_intents: payments.SetupIntents
+    sources: methods.Sources
+    subscription_items: billing.SubscriptionItems
+    subscription_schedules: billing.SubscriptionSchedules
+    subscriptions: billing.Subscriptions
+    tax_rates: catalogue.TaxRates
+    tokens: methods.Tokens
+    topups: balance.Topups
+    transfer_reversals: balance.TransferReversals
+    transfers: balance.Transfers
+    webhook_deliveries: delivery.WebhookDeliveries
+    webhooks: delivery.Webhooks
 
     def __init__(self, connection: Connection, namespace: str | None = None) -> None:
         declared = kinds(type(self))  # type: ignore[arg-type]  # mypy takes no class for hashable
