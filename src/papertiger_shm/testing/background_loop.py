@@ -16,8 +16,9 @@ __all__ = ["BackgroundLoop"]
 class BackgroundLoop:
     """Runs from now until ``close()``."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        name = "papertiger shared fixtures"
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 

@@ -115,18 +115,15 @@ def shared_fixture_figures(connection: Connection, namespace: str) -> list[dict[
     for record in sorted(SharedFixtures(connection, namespace), key=lambda record: record["since"]):
         before = rows.pop(record["fixture"], None)
         values = {f"{record['id']}/{setup}" for setup in range(1, record["setups"] + 1)}
-        held = [
-            {"uses": sum(hold["uses"] for hold in holds), "waited": sum(hold["waited"] for hold in holds)}
-            for member in members
-            if (holds := [hold for value_id, hold in member["holds"].items() if value_id in values])
-        ]
-        rows[record["fixture"]] = _row(record, held, before)
+        held = [[hold for id, hold in member["holds"].items() if id in values] for member in members]
+        rows[record["fixture"]] = _row(record, [holds for holds in held if holds], before)
     return [*rows.values()]
 
 
-def _row(record: dict[str, Any], held: list[dict[str, Any]], before: dict[str, Any] | None) -> dict[str, Any]:
+def _row(record: dict[str, Any], held: list[list[dict[str, Any]]], before: dict[str, Any] | None) -> dict[str, Any]:
+    """``held``: for each worker that had it, what it said of each value."""
     seconds = record["seconds"] or 0.0
-    waited = sum(hold["waited"] for hold in held)
+    waited = sum(hold["waited"] for holds in held for hold in holds)
     row = {
         "name": record["name"],
         "key": record["id"],
@@ -135,7 +132,7 @@ def _row(record: dict[str, Any], held: list[dict[str, Any]], before: dict[str, A
         "setups": record["setups"],
         "setup_seconds": seconds,
         "workers": len(held),
-        "uses": sum(hold["uses"] for hold in held),
+        "uses": sum(hold["uses"] for holds in held for hold in holds),
         "waited_seconds": waited,
         # Each of the other workers would have spent the set-up's time; it waited instead.
         "saved_seconds": max(0.0, seconds * (len(held) - 1) - waited),

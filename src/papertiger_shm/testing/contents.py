@@ -19,13 +19,11 @@ def contents(connection: Connection, namespace: str) -> str:
 
 
 def _tables(connection: Connection, namespace: str) -> list[str]:
-    below = namespace + "/"
-    found = [
-        (table, place, items)
+    return [
+        f"{table}: {items} items" + ("" if place == namespace else f" in {place}")
         for table, place, items in connection.collections()
-        if place == namespace or place.startswith(below)
+        if f"{place}/".startswith(f"{namespace}/")
     ]
-    return [f"{table}: {items} items" + ("" if place == namespace else f" in {place}") for table, place, items in found]
 
 
 def _events(connection: Connection, namespace: str) -> list[str]:

@@ -22,7 +22,7 @@ __all__ = [
     "SharedFixtureWarning",
     "declaration_of",
     "declared",
-    "reaper_called",
+    "reapers",
     "requests",
     "shared_fixture",
 ]
@@ -34,7 +34,8 @@ declared: list[str] = []
 requests: list[Any] = []
 """pytest's requests for fixtures that are being set up, the innermost last."""
 
-_reapers: dict[str, Callable[[Any], object]] = {}
+reapers: dict[str, Callable[[Any], object]] = {}
+"""By name, the functions of the modules that this process has."""
 
 
 class SharedFixtureWarning(UserWarning):
@@ -123,7 +124,7 @@ def shared_fixture(
     if serializer not in (None, "dill"):
         raise InvalidRequest(f"shared_fixture: serializer is {serializer!r}; it is None or 'dill'")
     if reap is not None:
-        _reapers[reaper_name(reap)] = reap
+        reapers[reaper_name(reap)] = reap
 
     def declare(function: Callable[..., Any]) -> Any:
         if not inspect.isfunction(function):
@@ -180,11 +181,6 @@ def reaper_name(function: Callable[[Any], object]) -> str:
     except TypeError:  # a built-in one, such as os.remove
         file = ""
     return f"{function.__module__}:{qualname}:{file}"
-
-
-def reaper_called(name: str) -> Callable[[Any], object] | None:
-    """The function, where this process has the module that declared it."""
-    return _reapers.get(name)
 
 
 def unpacked(stored: Any, serializer: str | None) -> Any:

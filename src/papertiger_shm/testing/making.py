@@ -84,7 +84,7 @@ class Making:
     def _loop(self) -> Any:
         from papertiger_shm.testing.background_loop import BackgroundLoop
 
-        loop = BackgroundLoop("papertiger shared fixtures")
+        loop = BackgroundLoop()
         self.add(loop.close)
         return loop
 

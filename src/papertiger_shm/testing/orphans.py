@@ -11,7 +11,7 @@ import os
 from types import ModuleType
 from typing import Any
 
-from papertiger_shm.testing.declaration import reaper_called, unpacked
+from papertiger_shm.testing.declaration import reapers, unpacked
 
 __all__ = ["dispose"]
 
@@ -35,9 +35,8 @@ def dispose(record: dict[str, Any], stored: Any) -> str | None:
 
 
 def _reaper(name: str) -> Any:
-    known = reaper_called(name)
-    if known is not None:
-        return known
+    if name in reapers:
+        return reapers[name]
     module, path, file = name.split(":", 2)
     found: Any = _module(module, file)
     for step in path.split("."):

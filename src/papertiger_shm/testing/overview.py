@@ -47,16 +47,13 @@ def _worker(connection: Connection, member: dict[str, Any], sizes: list[tuple[st
     state, namespace = member["state"], member["namespace"]
     if state not in (EXPECTED, GONE) and not connection.leased(member["lease"]):
         state = "dead"
-    below = None if namespace is None else namespace + "/"
     return {
         "worker": member["id"],
         "state": state,
         "test": member["test"],
         "seconds": time.time() - member["since"],
         "namespace": namespace,
-        "items": 0
-        if below is None
-        else sum(items for _, place, items in sizes if place == namespace or place.startswith(below)),
+        "items": sum(items for _, place, items in sizes if namespace and f"{place}/".startswith(f"{namespace}/")),
         "waits_for": member["waits_for"],
         "waits_seconds": None if member["waits_since"] is None else time.time() - member["waits_since"],
     }

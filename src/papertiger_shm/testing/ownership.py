@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from papertiger_shm import AlreadyExists, InvalidRequest, Store
 from papertiger_shm.testing.participant import Participant
 from papertiger_shm.testing.roster import has
+from papertiger_shm.testing.run.versions import change
 
 __all__ = [
     "FAILED",
@@ -133,15 +134,10 @@ class Ownership:
         if record["state"] != GONE:
             return record
 
-        def take(record: Record) -> Record:
-            if record["state"] != GONE:
-                raise _Untakable(record)
-            return self._claimed(wanted, setups=record["setups"] + 1)
+        def take(record: Record) -> Record | None:
+            return self._claimed(wanted, setups=record["setups"] + 1) if record["state"] == GONE else None
 
-        try:
-            return self.records.modify(wanted.key, take)
-        except _Untakable as seen:
-            return seen.record
+        return change(self.records, wanted.key, take) or self.records.get(wanted.key)
 
     def _claimed(self, wanted: Wanted, *, setups: int) -> Record:
         return {
@@ -199,9 +195,8 @@ class Ownership:
             if not left:
                 return
             record = max(left, key=lambda record: record["since"])
-            try:
-                adopted = self.records.modify(record["id"], self._adopted)
-            except _Untakable:
+            adopted = change(self.records, record["id"], self._adopted)
+            if adopted is None:  # another was quicker
                 return
             try:
                 stored = self.values.get(value_id_of(record), None)
@@ -214,9 +209,9 @@ class Ownership:
         mine = record["lease"] == self._me.lease_id
         return record["state"] == TEARING_DOWN and not mine and self._me.alive(record["lease"])
 
-    def _adopted(self, record: Record) -> Record:
+    def _adopted(self, record: Record) -> Record | None:
         if not self._is_abandoned(record):
-            raise _Untakable(record)
+            return None
         mine = {"lease": self._me.lease_id, "by": self._me.worker, "of": record["of"] or record["lease"]}
         return {**record, **mine, "state": TEARING_DOWN}
 
@@ -240,10 +235,10 @@ class Ownership:
         self._setting_up.remove(record["id"])
         return changed
 
-    def fail(self, record: Record, error: dict[str, Any], seconds: float) -> Record:
+    def fail(self, record: Record, error: dict[str, Any], seconds: float) -> None:
         """It could not be set up: everybody who needs it meets the same error, and nobody tries again."""
         self._setting_up.remove(record["id"])
-        return self._change(record["id"], state=FAILED, error=error, seconds=seconds, waits_for=None)
+        self._change(record["id"], state=FAILED, error=error, seconds=seconds, waits_for=None)
 
     def give_up(self, record: Record) -> None:
         """The set-up was interrupted, which says nothing of it: the next who needs it may try."""
@@ -287,22 +282,14 @@ class Ownership:
             self.values.delete(value_id_of(record))
             self._change(record["id"], state=GONE)
 
-    def _change(self, key: str, **changes: Any) -> Record:
+    def _change(self, key: str, **changes: Any) -> None:
         # Only the owner writes to a record, and it is alive to do so: nobody else's change can be lost.
-        return self.records.update({**self.records.get(key), **changes})
+        self.records.update({**self.records.get(key), **changes})
 
 
 def value_id_of(record: Record) -> str:
     """One value; what is set up again has another."""
     return f"{record['id']}/{record['setups']}"
-
-
-class _Untakable(Exception):
-    """Somebody was quicker."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__()
-        self.record = record
 
 
 def circle_sentence(names: list[str]) -> str:

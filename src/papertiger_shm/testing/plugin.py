@@ -104,10 +104,6 @@ def _concerns(item: pytest.Item) -> bool:
         return True
     if any(item.get_closest_marker(marker) for marker in _MARKERS):
         return True
-    return _shares_fixtures(item)
-
-
-def _shares_fixtures(item: pytest.Item) -> bool:
     if not _shared_fixtures_are_declared():
         return False
     from papertiger_shm.testing.dependencies import shared_in
@@ -121,7 +117,10 @@ def _shares_fixtures(item: pytest.Item) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     declared = _shared_fixtures_are_declared()
-    concerned = any(_concerns(item) or (declared and _may_ask_by_name(item)) for item in session.items)
+    # With "request" the test, or a fixture of it, can ask for a shared fixture by name while it runs.
+    concerned = any(
+        _concerns(item) or (declared and "request" in getattr(item, "fixturenames", ())) for item in session.items
+    )
     if declared:
         from papertiger_shm.testing.dependencies import make_lazy
 
@@ -151,11 +150,6 @@ def _shared_fixtures_are_declared() -> bool:
     # Who has not imported it has declared none.
     declaration = sys.modules.get("papertiger_shm.testing.declaration")
     return declaration is not None and bool(declaration.declared)
-
-
-def _may_ask_by_name(item: pytest.Item) -> bool:
-    """Whether the test, or a fixture of it, can ask for a shared fixture while it runs."""
-    return "request" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(tryfirst=True)

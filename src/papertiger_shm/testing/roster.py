@@ -87,7 +87,9 @@ class Roster:
         """Whether the worker may run a test yet, or one that takes its place."""
         if member["state"] == RUNNING:
             # One that died is replaced unless the controller says otherwise; without a controller nobody will say.
-            return self._lives(member) or (member["controlled"] and self._may_be_replaced(member))
+            return self._lives(member) or (
+                member["controlled"] and self._is_news(member["id"]) and self._has_controller(member)
+            )
         if member["state"] == EXPECTED:
             return self._has_controller(member) and (member["replaces"] is None or self._is_news(member["id"]))
         return False
@@ -101,9 +103,6 @@ class Roster:
         with self._connection.transaction():
             self._arrivals.insert({"id": "last", "member": member["id"]})
             self.members.insert(member)
-
-    def _may_be_replaced(self, member: dict[str, Any]) -> bool:
-        return self._is_news(member["id"]) and self._has_controller(member)
 
     def _has_controller(self, member: dict[str, Any]) -> bool:
         """Whether the controller lives, as far as anybody can tell: with a whole host it has died, too."""
