@@ -453,12 +453,9 @@ def _instant(value: datetime, path: _Path | None) -> msgpack.Timestamp:
 
 def _unstorable(value: Any, path: _Path | None) -> InvalidItem:
     kind = type(value).__name__
-    if isinstance(value, Enum):
-        remedy = "store value.value"
-    else:
-        remedy = _REMEDIES.get(kind, "")
-    allowed = "None, bool, int, float, str, bytes, list, tuple, dict or an aware datetime"
-    return InvalidItem(f"{path}: a value of type {kind} cannot be stored; {remedy or f'store {allowed}'}")
+    allowed = "store None, bool, int, float, str, bytes, list, tuple, dict or an aware datetime"
+    remedy = "store value.value" if isinstance(value, Enum) else _REMEDIES.get(kind, allowed)
+    return InvalidItem(f"{path}: a value of type {kind} cannot be stored; {remedy}")
 
 
 def _encode_normalised(item: Any) -> bytes:

@@ -368,7 +368,9 @@ class ValkeyCollection:
         way = "newer" if before is not None else "older"
         try:
             more, *values = self._read(limit, way, cursor or "", filters)
-        except NotFound:
+        except ResponseError as error:
+            if "PTNOTFOUND" not in str(error):
+                raise
             raise NotFound(
                 f"the cursor {cursor!r} names no item of {self._table} in namespace {self._namespace!r}: start from "
                 "the first page, or from an item that is there"
@@ -393,12 +395,7 @@ class ValkeyCollection:
 
     def _read(self, most: int, way: str, cursor: str, filters: Sequence[bytes]) -> list[bytes]:
         arguments = [most, way, cursor.encode(), packed([*filters])]
-        try:
-            answer: list[bytes] = self._backend.asked(lambda: READ.call(self._backend.client, self._keys, arguments))
-        except ResponseError as error:
-            if "PTNOTFOUND" in str(error):
-                raise NotFound("the cursor names no item") from None
-            raise
+        answer: list[bytes] = self._backend.asked(lambda: READ.call(self._backend.client, self._keys, arguments))
         return answer
 
 

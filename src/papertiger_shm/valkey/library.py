@@ -9,6 +9,8 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
+from valkey.exceptions import ResponseError
+
 __all__ = ["COMMIT", "READ", "RELIEVE", "Function"]
 
 _LUA = files("papertiger_shm.valkey").joinpath("library.lua").read_text(encoding="utf-8")
@@ -26,8 +28,6 @@ class Function:
 
     def call(self, client: Any, keys: list[bytes], arguments: list[Any]) -> Any:
         """What it answers; the library is sent first where the server does not have it."""
-        from valkey.exceptions import ResponseError
-
         try:
             return client.execute_command(self._command, self._name, len(keys), *keys, *arguments)
         except ResponseError as error:
