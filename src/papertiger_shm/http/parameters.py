@@ -183,14 +183,24 @@ def _alternatives(
     for name, indexes in fields.items():
         sought: list[Any] = []
         if name == "type" and "types" in values:
-            sought = [*dict.fromkeys(values["types"].given)]
-            if len(sought) > MAX_TYPES:
-                raise Problem(f"types has {len(sought)} values; it may have {MAX_TYPES}.", param="types")
-        elif name in values:
+            sought = _types(values["types"])
+        elif name in values and not (name == "type" and "*" in values[name].given[-1]):
             sought = [_boolean(values[name]) if name in BOOLEANS else values[name].given[-1]]
-        if sought and not (name == "type" and any("*" in value for value in sought)):
+        if sought:
             alternatives = [{**one, index: value} for one in alternatives for index in indexes for value in sought]
     return tuple(alternatives)
+
+
+def _types(value: _Given) -> list[str]:
+    types = [*dict.fromkeys(value.given)]
+    if len(types) > MAX_TYPES:
+        raise Problem(f"types has {len(types)} values; it may have {MAX_TYPES}.", param="types")
+    for type in types:
+        if "*" in type:
+            raise Problem(
+                f"types holds the pattern {type[:100]}; give whole types, or it alone as type.", param="types"
+            )
+    return types
 
 
 def _pattern(values: dict[str, _Given]) -> Condition | None:
