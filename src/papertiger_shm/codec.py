@@ -152,22 +152,18 @@ def _is_plain(item: dict[Any, Any]) -> bool:
     for _ in range(MAX_DEPTH):
         below = []
         for container in level:
+            values = container
             if type(container) is dict:
-                for key, value in container.items():
+                for key in container:
                     if type(key) is not str:
                         return False
-                    kind = type(value)
-                    if kind not in _SCALARS:
-                        if kind is not dict and kind is not list:
-                            return False
-                        below.append(value)
-            else:
-                for value in container:
-                    kind = type(value)
-                    if kind not in _SCALARS:
-                        if kind is not dict and kind is not list:
-                            return False
-                        below.append(value)
+                values = container.values()
+            for value in values:
+                kind = type(value)
+                if kind not in _SCALARS:
+                    if kind is not dict and kind is not list:
+                        return False
+                    below.append(value)
         if not below:
             return True
         level = below
