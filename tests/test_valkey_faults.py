@@ -82,6 +82,22 @@ def test_reads_are_whole(proxy: tuple[Proxy, str], way: Any, fault: Fault) -> No
             assert network.all_faults_were_met()
 
 
+@pytest.mark.parametrize("way", ["requests", "answers"])
+@pytest.mark.parametrize("step", range(4))
+def test_reads_in_several_steps_are_whole(proxy: tuple[Proxy, str], way: Any, step: int) -> None:
+    """Whichever of their requests or answers is lost."""
+    network, url = proxy
+    with connect(f"{url}?name=steps-{way}-{step}") as connection:
+        Events(connection).insert_many([{"id": "a"}, {"id": "b"}])
+        for read in (connection.collections, connection.stats, connection.verify):
+            expected = read()
+            for fault in [late(0)] * step + [lost]:
+                network.next(way, fault)
+            assert read() == expected
+            while not network.all_faults_were_met():  # a read of fewer steps
+                Events(connection).count()
+
+
 def test_an_answer_that_takes_longer_than_the_timeout(proxy: tuple[Proxy, str]) -> None:
     network, url = proxy
     with connect(f"{url}?name=slow", timeout=0.2) as connection:

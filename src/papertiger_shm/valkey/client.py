@@ -247,15 +247,24 @@ class ValkeyBackend:
         """(table, namespace, items) of every collection that holds any."""
         found = []
         names: list[bytes] = self.asked(lambda: self.client.zrange(self.prefix + b"by-table", 0, -1))
-        with self.client.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.hlen(self.keys_of(name)[0])
-            counts = self.asked(pipeline.execute)
+        counts = self._all_of([("HLEN", self.keys_of(name)[0]) for name in names], transaction=False)
         for name, count in zip(names, counts, strict=True):
             table, _, namespace = name.decode().partition("\0")
             if count:
                 found.append((table, namespace, count))
         return found
+
+    def _all_of(self, commands: Sequence[tuple[Any, ...]], *, transaction: bool) -> list[Any]:
+        """The answer to each of the commands, which are sent at once."""
+
+        def ask() -> list[Any]:
+            with self.client.pipeline(transaction=transaction) as pipeline:  # which forgets them if it fails
+                for command in commands:
+                    pipeline.execute_command(*command)
+                answers: list[Any] = pipeline.execute()
+                return answers
+
+        return self.asked(ask)
 
     def lease(self) -> ValkeyLease:
         """A new lease of this process."""
@@ -290,11 +299,8 @@ class ValkeyBackend:
 
     def _verify_collection(self, table: str, namespace: str) -> None:
         items_key, order_key, index_key = self.keys_of(name_of(table, namespace))
-        with self.client.pipeline(transaction=True) as pipeline:
-            pipeline.hgetall(items_key)
-            pipeline.zrange(order_key, 0, -1)
-            pipeline.zrange(index_key, 0, -1)
-            items, order, index = self.asked(pipeline.execute)
+        looks = [("HGETALL", items_key), ("ZRANGE", order_key, 0, -1), ("ZRANGE", index_key, 0, -1)]
+        items, order, index = self._all_of(looks, transaction=True)
         members = {id: value[12:28] + id for id, value in items.items()}
         listed = {key + members[id] for id, value in items.items() for key in _index_keys(value)}
         if {*members.values()} != {*order} or listed != {*index}:
