@@ -255,6 +255,17 @@ def test_whoever_starts_workers_keeps_a_run_alive(connection: Connection) -> Non
 
 
 @pytest.mark.usefixtures("impatient")
+def test_a_worker_that_was_expected_and_never_came(connection: Connection) -> None:
+    roster = Roster(connection, run_namespace("r"))
+    kill(someone(connection, "gw0"))
+    roster.settle("gw0", replaced=True)
+    roster.close()
+    [dead] = dead_runs(connection)
+    assert {(worker["worker"], worker["state"]) for worker in dead.workers} == {("gw0", "dead"), ("after gw0", "dead")}
+    assert remove_dead_run(connection, dead)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_run_s_own_store_goes_with_it(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     """So what it has kept is not taken for left."""
     monkeypatch.setenv("PAPERTIGER_DIR", str(suite.directory))

@@ -10,7 +10,7 @@ from typing import Any
 
 from papertiger_shm import Connection
 from papertiger_shm.testing.ownership import SharedFixtures, value_id_of
-from papertiger_shm.testing.roster import EXPECTED, GONE, RUNS, Members, has, run_namespace
+from papertiger_shm.testing.roster import DEAD, EXPECTED, GONE, RUNS, Members, has, run_namespace
 
 __all__ = ["run_in", "runs_in", "runs_of"]
 
@@ -45,8 +45,8 @@ def run_in(connection: Connection, run: str, sizes: list[tuple[str, str, int]]) 
 
 def _worker(connection: Connection, member: dict[str, Any], sizes: list[tuple[str, str, int]]) -> dict[str, Any]:
     state, namespace = member["state"], member["namespace"]
-    if state not in (EXPECTED, GONE) and not connection.leased(member["lease"]):
-        state = "dead"
+    if state not in (EXPECTED, GONE, DEAD) and not connection.leased(member["lease"]):
+        state = DEAD
     return {
         "worker": member["id"],
         "state": state,
