@@ -61,7 +61,12 @@ class Making:
             value = next(generator)
         except StopIteration:
             raise InvalidRequest("the generator did not yield a value; yield the value to be shared") from None
-        self.add(lambda: _finish(generator))
+
+        def rest() -> None:
+            for _ in generator:
+                raise InvalidRequest("the generator yielded a second value; yield once")
+
+        self.add(rest)
         return value
 
     def _first_of_async(self, generator: AsyncGenerator[Any, None]) -> Any:
@@ -87,11 +92,6 @@ class Making:
         loop = BackgroundLoop()
         self.add(loop.close)
         return loop
-
-
-def _finish(generator: Generator[Any, None, None]) -> None:
-    for _ in generator:
-        raise InvalidRequest("the generator yielded a second value; yield once")
 
 
 class Request:

@@ -119,7 +119,8 @@ class Once:
         except BaseException as error:
             if not _is_outcome(error):
                 raise
-            self._replace(call, {**self._deed(_state_of(error)), "why": _account_of(error)})
+            state = "skipped" if _is_pytests(error, "skip") else "failed"
+            self._replace(call, {**self._deed(state), "why": _account_of(error)})
             raise
 
     def _replace(self, call: str, deed: dict[str, Any]) -> dict[str, Any] | None:
@@ -169,10 +170,6 @@ def _is_pytests(error: BaseException, call: str) -> bool:
     """Whether it is what this call of pytest's raises, which is no ``Exception``."""
     pytest = sys.modules.get("pytest")
     return pytest is not None and isinstance(error, getattr(pytest, call).Exception)
-
-
-def _state_of(error: BaseException) -> str:
-    return "skipped" if _is_pytests(error, "skip") else "failed"
 
 
 def _account_of(error: BaseException) -> str:
