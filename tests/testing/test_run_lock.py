@@ -235,6 +235,16 @@ def test_threads_exclude_each_other(run: Run) -> None:
     assert in_thread(lambda: lock.acquire(timeout=0)) is False
 
 
+def test_another_thread_does_not_release_what_another_object_acquired(run: Run) -> None:
+    lock, another = run.lock("port"), run.lock("port")
+    with lock:
+        pass
+    with another:
+        refused = in_thread(lock.release)
+        assert isinstance(refused, InvalidRequest), "what it had acquired it has released"
+        assert another.locked
+
+
 def test_another_thread_may_release_the_very_object(run: Run) -> None:
     lock = run.lock("port")
     lock.acquire()

@@ -7,8 +7,9 @@ known to live, never enters here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from papertiger_shm import AlreadyExists, InvalidRequest, PaperTigerError, Store
 from papertiger_shm.testing.run.names import checked_name, id_of
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Lock", "Locks"]
 
+_numbers: Final = itertools.count(1)
+
 
 class Locks(Store, table="papertiger_locks", resource="lock"):
-    """``worker``, ``lease`` and ``thread`` of the holder, who has held it since ``created``."""
+    """``worker``, ``lease`` and ``thread`` of the holder, who has held it since ``created``.
+
+    ``number`` tells what a process acquires apart from what it acquired before.
+    """
 
 
 class Lock:
@@ -37,7 +43,7 @@ class Lock:
         self._id = id_of(self.name)
         self._participant = participant
         self._locks = Locks(participant.connection, participant.namespace)
-        self._acquired_by: int | None = None
+        self._acquired: int | None = None
 
     def acquire(self, timeout: float | None = None) -> bool:
         """Hold it, waiting at most ``timeout`` seconds (0: only look; None: as long as it takes); else False.
@@ -84,13 +90,14 @@ class Lock:
         return self.holder is not None
 
     def _acquire(self, longest: float) -> bool:
-        thread = this_thread()
+        number = next(_numbers)
         claim = {
             "id": self._id,
             "name": self.name,
             "worker": self._participant.worker,
             "lease": self._participant.lease_id,
-            "thread": thread,
+            "thread": this_thread(),
+            "number": number,
         }
         with Patience(self._participant, longest) as patience:
             while True:
@@ -104,7 +111,7 @@ class Lock:
                 else:
                     return False
                 if acquired:
-                    self._acquired_by = thread
+                    self._acquired = number
                     return True
 
     def _insert(self, claim: dict[str, Any]) -> bool:
@@ -120,7 +127,8 @@ class Lock:
         return replaced is not None
 
     def _is_ours(self, held: dict[str, Any]) -> bool:
-        return self._is_of(held, this_thread(), self._acquired_by)
+        of_this_object = held["lease"] == self._participant.lease_id and held["number"] == self._acquired
+        return bool(of_this_object) or self._is_this_threads(held)
 
     def _refuse_what_is_held(self) -> None:
         held = self._locks.get(self._id, None)
@@ -141,10 +149,7 @@ class Lock:
             outside_transactions(give_back)
 
     def _is_this_threads(self, held: dict[str, Any]) -> bool:
-        return self._is_of(held, this_thread())
-
-    def _is_of(self, held: dict[str, Any], *threads: int | None) -> bool:
-        return held["lease"] == self._participant.lease_id and held["thread"] in threads
+        return bool(held["lease"] == self._participant.lease_id and held["thread"] == this_thread())
 
     def __enter__(self) -> Lock:
         self._refuse_what_is_held()
