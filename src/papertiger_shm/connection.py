@@ -170,7 +170,11 @@ class Connection:
         self._backend.close()
 
     def stats(self) -> dict[str, Any]:
-        """Figures of the store: items, collections, bytes used and reserved, commits, retries, writer pid and more."""
+        """Figures of the store: items, collections, bytes used and reserved, commits, reads, writer pid and more.
+
+        ``reads`` are calls that read, of all connections, each of which tells of its own about twice a second;
+        ``reader_retries`` are those of them that had to start over.
+        """
         return self._open().stats()
 
     def verify(self) -> dict[str, Any]:

@@ -194,22 +194,28 @@ class Channel:
             return True
         return bool(poll.poll(min(seconds, LONGEST_POLL) * 1000))
 
-    def tell(self, verb: int, *arguments: Any) -> None:
-        """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
+    def tell(self, verb: int, *arguments: Any) -> bool:
+        """Say something that is not answered, if there is a connection and it is not in use; whether it went out.
+
+        What went out may still get lost.
+        """
         if self._lock._is_owned():
-            return
+            return False
+        said = False
         try:
             if not self._lock.acquire(False):
-                return
+                return False
             try:
                 if self._link is not None:
                     self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
+                    said = True
             except OSError:
                 self._hang_up()
             self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
+        return said
 
     def close(self) -> None:
         """Say goodbye and hang up; a request of another thread is waited for, and so is what was posted."""
