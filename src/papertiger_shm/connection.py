@@ -38,6 +38,7 @@ __all__ = [
     "leftovers",
     "remove_leftover",
     "start_manager",
+    "stores",
 ]
 
 URL_VARIABLE: Final = "PAPERTIGER_URL"
@@ -401,7 +402,15 @@ def child_spec(id: str, name: str | None = None, **options: Any) -> ChildSpec:
     return ChildSpec(id=id, name=name, options=options)
 
 
-# ---- what dead runs left ------------------------------------------------------------------------------------------
+# ---- what there is, and what dead runs left ------------------------------------------------------------------------
+
+
+def stores() -> list[str]:
+    """The URLs of this user's stores that have a manager just now, by name; servers are not asked."""
+    from papertiger_shm.shm.channel import listens
+    from papertiger_shm.shm.rendezvous import Place, names
+
+    return [place.url for place in map(Place, names()) if listens(place)]
 
 
 def leftovers(*, everywhere: bool = False) -> list[Leftover]:

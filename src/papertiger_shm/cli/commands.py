@@ -5,6 +5,7 @@ No command does its work here; each imports its own file when it is called, so t
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -32,6 +33,13 @@ STORE = click.argument("store", required=False, metavar="[NAME|URL]")
 JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 
 
+def store_and_last(places: tuple[str, ...], last: str) -> tuple[str | None, str]:
+    """The optional store that was typed, and what comes after it."""
+    if len(places) > 2:
+        raise click.UsageError(f"at most a store and {last} can be given, not {len(places)} arguments")
+    return (places[0] if len(places) == 2 else None), places[-1]
+
+
 @papertiger_shm.command()
 @click.option("--seconds", type=click.FloatRange(min=0.1, max=3600), default=3.0, show_default=True, help="How long.")
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="How many processes.")
@@ -45,6 +53,78 @@ def demo(ctx: click.Context, seconds: float, workers: int) -> None:
     from papertiger_shm.cli.demo.run import run
 
     ctx.exit(run(seconds=seconds, workers=workers))
+
+
+TABLE = click.option("--table", default="paper_tiger_events", show_default=True, help="Which table.")
+NAMESPACE = click.option("--namespace", help="Which namespace; else $PAPERTIGER_NAMESPACE, else global.")
+
+
+@papertiger_shm.command()
+@STORE
+@click.option("--stores", is_flag=True, help="List the stores that run; done also where no store is named.")
+@click.option("--table", help="List the items of this table, newest first.")
+@click.option("--namespace", help="Which namespace; of a table, else $PAPERTIGER_NAMESPACE, else global.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many items at most.")
+@click.option("--starting-after", metavar="ID", help="Items behind this one.")
+@click.option("--type", metavar="TYPE", help="Items of this type, of a table that has it for an index.")
+@JSON
+def ls(
+    store: str | None,
+    stores: bool,
+    table: str | None,
+    namespace: str | None,
+    limit: int,
+    starting_after: str | None,
+    type: str | None,
+    as_json: bool,
+) -> None:
+    """List what a store holds: its tables and namespaces, or with --table the items of one of them.
+
+    NAME|URL is the store's name ("ci") or URL ("shm://ci"); without it, $PAPERTIGER_URL, and without that the stores
+    that run are listed. Without --table, --namespace takes the namespaces below it along.
+    """
+    from papertiger_shm.cli import ls
+
+    if stores and (store or table or namespace):
+        raise click.UsageError("--stores lists all stores that run: give no store, table or namespace with it")
+    if table is None and (starting_after is not None or type is not None):
+        raise click.UsageError("--starting-after and --type are about items: name their table, with --table")
+    if stores or (store is None and not os.environ.get("PAPERTIGER_URL")):
+        if table is not None or namespace is not None:
+            raise click.UsageError(
+                "no store was named and $PAPERTIGER_URL is not set: name one, `ls` lists those that run"
+            )
+        ls.list_stores(as_json=as_json)
+    elif table is None:
+        ls.list_collections(store, namespace=namespace, as_json=as_json)
+    else:
+        ls.list_items(
+            store,
+            table=table,
+            namespace=namespace,
+            limit=limit,
+            starting_after=starting_after,
+            type=type,
+            as_json=as_json,
+        )
+
+
+@papertiger_shm.command()
+@click.argument("places", nargs=-1, required=True, metavar="[NAME|URL] ID")
+@click.option("--table", help="Which table; else it is looked for in all of the namespace.")
+@NAMESPACE
+@click.option("--full", is_flag=True, help="Fold nothing on a terminal.")
+@JSON
+def get(places: tuple[str, ...], table: str | None, namespace: str | None, full: bool, as_json: bool) -> None:
+    """Print one item as JSON.
+
+    On a terminal deep and long values are folded; a pipe, --full and --json get all of it. What JSON does not have is
+    written as dump does, as {"$bytes": "aGk="}. Exit status 1 if there is no such item, or several in different tables.
+    """
+    from papertiger_shm.cli.get import get
+
+    store, id = store_and_last(places, "an id")
+    get(store, id, table=table, namespace=namespace, full=full, as_json=as_json)
 
 
 @papertiger_shm.command()
@@ -110,15 +190,6 @@ def gc(store: str | None, dry_run: bool, everywhere: bool, as_json: bool) -> Non
 
 
 STORE_AND_FILE = click.argument("places", nargs=-1, required=True, metavar="[NAME|URL] FILE")
-TABLE = click.option("--table", default="paper_tiger_events", show_default=True, help="Which table.")
-NAMESPACE = click.option("--namespace", help="Which namespace; else $PAPERTIGER_NAMESPACE, else global.")
-
-
-def store_and_file(places: tuple[str, ...]) -> tuple[str | None, str]:
-    """The optional store and the file that were typed."""
-    if len(places) > 2:
-        raise click.UsageError(f"at most a store and a file can be given, not {len(places)} arguments")
-    return (places[0] if len(places) == 2 else None), places[-1]
 
 
 @papertiger_shm.command()
@@ -133,7 +204,7 @@ def dump(places: tuple[str, ...], table: str, namespace: str | None, as_json: bo
     """
     from papertiger_shm.cli.transfer import dump
 
-    store, file = store_and_file(places)
+    store, file = store_and_last(places, "a file")
     dump(store, file, table=table, namespace=namespace, as_json=as_json)
 
 
@@ -152,7 +223,7 @@ def load(places: tuple[str, ...], table: str, indexes: tuple[str, ...], namespac
     """
     from papertiger_shm.cli.transfer import load
 
-    store, file = store_and_file(places)
+    store, file = store_and_last(places, "a file")
     load(store, file, table=table, indexes=indexes, namespace=namespace, as_json=as_json)
 
 

@@ -24,7 +24,7 @@ from .introduction import is_of_our_user, prove_to_manager, set_patience
 from .patience import patience
 from .rendezvous import Place, is_running, unavailable
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "listens"]
 
 BUFFER = 256 << 10
 AT_ONCE = 64 << 10
@@ -443,7 +443,7 @@ class Channel:
         if starter is None:
             return False
         try:
-            if not _listens(self._place):
+            if not listens(self._place):
                 from .launch import launch
                 from .size import parse_size
 
@@ -505,7 +505,8 @@ def _await(link: socket.socket, event: int, deadline: float) -> None:
         raise BlockingIOError
 
 
-def _listens(place: Place) -> bool:
+def listens(place: Place) -> bool:
+    """Whether a manager, one that is busy too, listens at the store's socket just now."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         set_patience(probe, 1.0)
         try:

@@ -51,7 +51,7 @@ class Tally:
         return self.reads - self._told
 
     def start_over(self) -> None:
-        """One more read, and as many ticks as will be taken, at the pace so far, until the manager may be told again."""
+        """One more read, and as many ticks as will be taken, at this pace, until the manager may be told again."""
         pace = self._given / max(time.monotonic() - self._begun, 1e-6)
         self._before = self.reads + 1
         self._give(min(max(int(pace * TELL_SECONDS) - 1, 0), MOST))
