@@ -1,10 +1,11 @@
-"""What the command line shows of a store: ls, get and top, read by programs. How they look to a person: test_terminal."""
+"""What the command line shows of a store to programs: ls, get and top. How it looks to a person: test_terminal."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
@@ -178,3 +179,37 @@ def test_an_answer_that_nobody_reads_on_ends_quietly(events: Events) -> None:
         assert process.stderr.read() == b""
         process.stderr.close()
         process.wait(SECONDS)
+
+
+# --- top ------------------------------------------------------------------------------------------------------------
+
+
+def test_top_elsewhere_than_on_a_terminal_is_shown_once(events: Events) -> None:
+    words = said("top", "ci", "--interval", "0.1", COLUMNS="20")
+    assert f"writer {events.connection.stats()['writer_pid']}, generation 1, 1 other client\n" in words
+    assert "\n150 items in 1 collection\nreads/s 0  commits/s 0  retries/s 0\n" in words
+    assert words.splitlines()[-1].split() == ["150", "paper_tiger_events", "global"]
+    assert "papertiger-shm serve nobody" in refused(1, "top", "nobody")
+    assert "Usage: " in refused(2, "top", "ci", "--interval", "0")
+
+
+def test_top_for_programs(events: Events) -> None:
+    Customers(events.connection, "global").insert({"id": "cus_1"})
+    asked = subprocess.Popen([*COMMAND, "top", "ci", "--json"], stdout=subprocess.PIPE, text=True)
+    reads = commits = 0
+    while asked.poll() is None:
+        events.get("evt_1")
+        events.insert({"id": "evt_1"})
+        reads, commits = reads + 1, commits + 1
+        time.sleep(0.001)
+    assert asked.stdout is not None
+    seen = json.loads(asked.stdout.read())
+    asked.stdout.close()
+    assert (seen["url"], seen["runs"]) == ("shm://ci", [])
+    assert seen["collections"] == [
+        {"table": "paper_tiger_events", "namespace": "global", "items": 150},
+        {"table": "paper_tiger_customers", "namespace": "global", "items": 1},
+    ]
+    assert seen["figures"]["writer_pid"] == events.connection.stats()["writer_pid"]
+    assert 0 < seen["per_second"]["commits"] * seen["seconds"] <= commits
+    assert 0 < seen["per_second"]["reads"] * seen["seconds"] <= reads

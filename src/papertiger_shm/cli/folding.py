@@ -49,9 +49,9 @@ def _lines(value: Any, level: int) -> Iterator[str]:
     """Lines of the value as ``json.dumps(indent=2)`` would write them, the first one without its indentation."""
     if isinstance(value, dict) and value:
         entries = [(f"{_text(key)}: ", inner) for key, inner in value.items()]
-        yield from _block("{", "}", entries, "keys", len(entries) if level == 0 else MOST_ENTRIES, level)
+        yield from _block("{", "}", entries, "key", len(entries) if level == 0 else MOST_ENTRIES, level)
     elif isinstance(value, list) and value:
-        yield from _block("[", "]", [("", inner) for inner in value], "items", MOST_ENTRIES, level)
+        yield from _block("[", "]", [("", inner) for inner in value], "item", MOST_ENTRIES, level)
     elif isinstance(value, str) and len(value) > MOST_TEXT:
         yield f'{_text(value[:MOST_TEXT])[:-1]}{ELLIPSIS} {len(value):,} characters"'
     else:
@@ -60,7 +60,7 @@ def _lines(value: Any, level: int) -> Iterator[str]:
 
 def _block(opens: str, ends: str, entries: list[tuple[str, Any]], what: str, most: int, level: int) -> Iterator[str]:
     if level >= MOST_LEVELS:
-        yield f"{opens}{ELLIPSIS} {len(entries):,} {what}{ends}"
+        yield f"{opens}{ELLIPSIS} {_counted(len(entries), what)}{ends}"
         return
     inner_indent = "  " * (level + 1)
     yield opens
@@ -72,9 +72,13 @@ def _block(opens: str, ends: str, entries: list[tuple[str, Any]], what: str, mos
         yield f"{inner_indent}{name}{lines[0]}"
         yield from lines[1:]
     if len(shown) < len(entries):
-        yield f"{inner_indent}{ELLIPSIS} {len(entries) - len(shown):,} more {what}"
+        yield f"{inner_indent}{ELLIPSIS} {_counted(len(entries) - len(shown), f'more {what}')}"
     yield "  " * level + ends
 
 
 def _text(value: Any) -> str:
     return printable(json.dumps(value, ensure_ascii=False))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
