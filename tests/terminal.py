@@ -15,7 +15,9 @@ from typing import Any
 import pexpect
 import pyte
 
-from command_line import COMMAND, SECONDS
+from command_line import COMMAND
+
+SECONDS = 30.0
 
 COLUMNS, ROWS = 100, 30
 
@@ -51,6 +53,10 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self.lines).rstrip()
+
+    def cell(self, row: int, column: int) -> Any:
+        """One character, with ``data``, ``fg`` and ``bold``."""
+        return self._screen.buffer[row][column]
 
     def colours(self) -> set[str]:
         """The colours of the characters on the screen."""

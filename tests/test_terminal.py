@@ -243,7 +243,7 @@ def bash(events: Events, tmp_path: Path) -> Iterator[Terminal]:
     start.write_text('PS1="ready> "\neval "$(papertiger-shm completion bash)"\n')
     path = f"{command.parent}:{os.environ['PATH']}"
     with terminal("bash", "--noprofile", "--rcfile", str(start), "-i", PATH=path, INPUTRC="/dev/null") as screen:
-        screen.see("ready> ")
+        screen.see("ready>")
         yield screen
 
 

@@ -70,9 +70,10 @@ def _collections(context: click.Context) -> list[tuple[str, str, int]]:
 
 
 def _store(context: click.Context) -> str | None:
-    places = context.params.get("places")
     if context.params.get("store"):
         return str(context.params["store"])
+    # Where the last word is an option without its value, click leaves the words before it as they were.
+    places = [*(context.params.get("places") or ()), *context.args]
     # Of a store and an id, or a file, the store comes first, and the other one may not have been typed yet.
     return str(places[0]) if places and (len(places) > 1 or not os.environ.get("PAPERTIGER_URL")) else None
 

@@ -28,6 +28,8 @@ __all__ = ["Board", "top"]
 
 MIB = 1024 * 1024
 
+GAP = 2
+
 FEWEST_COLLECTIONS = 3
 """Rows that the collections have even where test runs would fill the screen."""
 
@@ -49,7 +51,7 @@ def top(store: str | None, *, once: bool, interval: float, as_json: bool) -> int
     if as_json:
         click.echo(json.dumps(_plain(after, paces, after.moment - before.moment), indent=2, default=str))
     else:
-        terminal.show(*Board(after, paces).parts(None))
+        terminal.show(*Board(after, paces).parts())
     return 0
 
 
@@ -75,10 +77,10 @@ class Board:
         self._hint = hint
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from self.parts(console.height)
+        yield from self.parts(console.height, console.width)
 
-    def parts(self, height: int | None) -> list[RenderableType]:
-        """What stands below each other, in so many lines; None for as many as it takes."""
+    def parts(self, height: int | None = None, width: int | None = None) -> list[RenderableType]:
+        """What stands below each other, in so many lines and columns; None for as many as it takes."""
         from rich.text import Text
 
         blank = Text("")
@@ -89,7 +91,7 @@ class Board:
         else:
             needed = len(head) + 2 + sum(_height(part) for part in runs) + (1 if runs else 0)
             room = max(height - needed, FEWEST_COLLECTIONS)
-        return [*head, blank, self._collections(room), *([blank, *runs] if runs else [])]
+        return [*head, blank, self._collections(room, width), *([blank, *runs] if runs else [])]
 
     def _title(self) -> Text:
         from rich.text import Text
@@ -120,18 +122,20 @@ class Board:
             lines.append(Text.assemble(("memory ", "dim"), memory, no_wrap=True, overflow="ellipsis"))
         return lines
 
-    def _collections(self, room: int) -> Table:
+    def _collections(self, room: int, width: int | None) -> Table:
         """The collections with the most items, and how many there are besides."""
         from rich.table import Table
         from rich.text import Text
 
         found: Sequence[tuple[str, str, int]] = self._snapshot.collections
         shown = found if len(found) <= room else found[: room - 1]
-        most = max((items for _, _, items in found), default=0)
-        table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column("items", justify="right", no_wrap=True, min_width=max(5, len(f"{most:,}")))
-        table.add_column("table", no_wrap=True, overflow="ellipsis")
-        table.add_column("namespace", no_wrap=True, overflow="ellipsis")
+        count = max([len(f"{items:,}") for _, _, items in shown] + [len("items")])
+        # The longest names are cut, never the counts: left to itself the table would take from all columns alike.
+        names = None if width is None else max(width - count - 2 * GAP, 8)
+        table = Table(box=None, header_style="bold", padding=(0, GAP, 0, 0), pad_edge=False)
+        table.add_column("items", justify="right", no_wrap=True)
+        table.add_column("table", no_wrap=True, overflow="ellipsis", max_width=names and names * 2 // 5)
+        table.add_column("namespace", no_wrap=True, overflow="ellipsis", max_width=names and names - names * 2 // 5)
         for name, namespace, items in shown:
             table.add_row(f"{items:,}", Text(printable(name)), Text(printable(namespace)))
         if len(shown) < len(found):
