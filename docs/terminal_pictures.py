@@ -8,11 +8,13 @@ Each command runs on a terminal of its own, as in the tests; the picture is what
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -54,7 +56,7 @@ def main() -> None:
             newest = next(iter(events))["id"]
             reading = subprocess.Popen([sys.executable, "-c", READER, manager.url])
             try:
-                picture("top", lambda screen: "reads/s -" not in screen.text and "reads/s 0" not in screen.text, "top", "ci")
+                picture("top", lambda screen: re.search(r"reads/s [1-9]", screen.text), "top", "ci")
             finally:
                 reading.kill()
                 reading.wait()
@@ -62,7 +64,7 @@ def main() -> None:
             picture("get", None, "get", "ci", newest)
 
 
-def picture(name: str, is_there: Callable[[Terminal], bool] | None, *command: str) -> None:
+def picture(name: str, is_there: Callable[[Terminal], object] | None, *command: str) -> None:
     """What stands on the terminal when it is there, or when the command has ended."""
     with papertiger_shm(*command, columns=110, rows=44) as screen:
         if is_there is None:
@@ -70,13 +72,13 @@ def picture(name: str, is_there: Callable[[Terminal], bool] | None, *command: st
         else:
             screen.wait(lambda: is_there(screen), "it never stood there")
         shown = drawn(screen)
-    console = Console(record=True, width=110, file=open(os.devnull, "w"), force_terminal=True)
+    console = Console(record=True, width=110, file=StringIO(), force_terminal=True)
     console.print(Text(f"$ papertiger-shm {' '.join(command)}", style="bold green"))
     console.print(shown)
+    console.print()  # the last line of a picture is cut a little
     path = DOCS / "pictures" / f"{name}.svg"
     path.parent.mkdir(exist_ok=True)
     console.save_svg(str(path), title="", unique_id=f"papertiger-{name}")
-    print(path)
 
 
 def drawn(screen: Terminal) -> Text:

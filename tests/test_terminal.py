@@ -206,7 +206,7 @@ def test_ls_keeps_each_item_on_one_line(columns: int, events: Events) -> None:
         assert shown[1].startswith("evt_1NG8")
         assert shown[-1].startswith("evt_1 ")
         assert shown[-1].endswith("…")
-        assert ("evt_1NG8Du2eZvKYlo2CUI79vX02" in screen.text) is (columns == 200)
+        assert ("evt_1NG8Du2eZvKYlo2CUI79vX02" in screen.text) is (columns >= 80)
         assert "s ago" in screen.text or columns == 40
 
 

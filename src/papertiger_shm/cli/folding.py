@@ -17,7 +17,7 @@ ELLIPSIS: Final = "…"
 MOST_LEVELS = 3
 MOST_ENTRIES = 8
 """Entries of a list that are shown, and those of an object below the first level."""
-MOST_TEXT = 160
+MOST_TEXT = 60
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

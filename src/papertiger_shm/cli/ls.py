@@ -27,6 +27,9 @@ PAGE = 100
 ANSWER_SECONDS = 1.0
 """For how long each of several stores is asked."""
 
+STRIPES_ID = 28
+USUAL_WIDTH = 80
+
 SHOWN_APART = ("id", "type", "created")
 
 
@@ -135,13 +138,14 @@ def _newest(items: Store, limit: int, starting_after: str | None, filters: dict[
 
 def _print_items(items: list[dict[str, Any]]) -> None:
     width = answer_console().width if on_terminal() else None
-    # A quarter each for the id and the type, so that something of the item can be seen.
-    most = None if width is None else max(width // 4, 10)
+    # Something of the item is to be seen, and an id of Stripe's, which is copied to ``get``, wherever there is room.
+    most_id = None if width is None else max(width // 4, STRIPES_ID if width >= USUAL_WIDTH else 10)
+    most_type = None if width is None else max(width // 5, 8)
     moment = time.time()
     rows = [
         [
-            _cut(printable(item["id"]), most),
-            _cut(printable(item["type"]) if isinstance(item.get("type"), str) else "", most),
+            _cut(printable(item["id"]), most_id),
+            _cut(printable(item["type"]) if isinstance(item.get("type"), str) else "", most_type),
             _when(item.get("created"), moment),
         ]
         for item in items
@@ -155,7 +159,10 @@ def _print_items(items: list[dict[str, Any]]) -> None:
     room = None if width is None else max(width - taken, 8)
     for row, item in zip(rows, items):
         plain = json.loads(json_line(item))
-        row.append(one_line({key: value for key, value in plain.items() if key not in SHOWN_APART}, room))
+        rest = {key: inner for key, inner in plain.items() if key not in SHOWN_APART}
+        if width is not None:  # what tells a person little does not take the room of what does
+            rest = {key: inner for key, inner in rest.items() if inner is not None and key != "object"}
+        row.append(one_line(rest, room))
     _print_table(headings, rows)
 
 
