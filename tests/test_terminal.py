@@ -7,16 +7,20 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from command_line import COMMAND
-from papertiger_shm import Connection, Events, Manager
-from terminal import Terminal, papertiger_shm, terminal
+from papertiger_shm import Connection, Events, Manager, stores
+from suites import plugin
+from terminal import SECONDS, Terminal, papertiger_shm, terminal
 
 ENTERS, LEAVES = b"\x1b[?1049h", b"\x1b[?1049l"
 HIDES, SHOWS = b"\x1b[?25l", b"\x1b[?25h"
@@ -165,6 +169,48 @@ def test_top_stops_and_goes_on(events: Events) -> None:
 
 def state(pid: int) -> bytes:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+
+
+SUITE = """
+import pathlib, time
+
+def test_one(papertiger_run):
+    hold(papertiger_run)
+
+def test_other(papertiger_run):
+    hold(papertiger_run)
+
+def hold(run):
+    with run.lock("printer"):
+        deadline = time.monotonic() + 60
+        while not pathlib.Path("go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+"""
+
+
+def test_top_shows_who_waits_for_whom(tmp_path: Path) -> None:
+    (tmp_path / "test_printer.py").write_text(SUITE)
+    options = ["-p", "no:cacheprovider", "-p", "no:asyncio", *plugin(), "-n2", "--papertiger-run=mine"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while "shm://pytest-mine" not in stores():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with papertiger_shm("top", "pytest-mine", "--interval", "0.2", columns=160) as screen:
+            screen.see("run mine")
+            screen.wait(lambda: re.search(r"test_(one|other) .*lock printer, held by gw", screen.text), "nobody waits")
+            (tmp_path / "go").touch()
+            assert screen.end() == 1  # the run's store has gone with it
+        assert running.wait(SECONDS) == 0
+    finally:
+        running.kill()
+        running.wait()
 
 
 # --- colours, folding, widths ---------------------------------------------------------------------------------------
