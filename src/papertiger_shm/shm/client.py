@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
@@ -189,10 +189,11 @@ class ShmBackend:
                 self._attached = None
             # The old one is not released: another thread may be reading. It goes with its last reader.
 
-    def look_at_tally(self) -> None:
-        """One more read, with which the tally starts over; who only reads tells of it here."""
-        self.tally.start_over()
+    def look_at_tally(self, ticks: Iterator[None]) -> Iterator[None]:
+        """One more read, and the ticks to go on with; who only reads tells of it here."""
+        ticks = self.tally.go_on(ticks)
         self._tell_reads()
+        return ticks
 
     def _tell_reads(self) -> None:
         """Tell the manager what was read, now and then: on the way of a request, and where reads only go on."""
@@ -212,22 +213,22 @@ class ShmBackend:
 class ShmCollection:
     """One table in one namespace, through one connection. Every method may be called from any thread."""
 
-    __slots__ = ("_attached", "_backend", "_name", "_namespace", "_reader", "_table", "_tally")
+    __slots__ = ("_attached", "_backend", "_name", "_namespace", "_reader", "_table", "_ticks")
 
     def __init__(self, backend: ShmBackend, table: str, namespace: str) -> None:
         self._backend = backend
         self._table = table
         self._namespace = namespace
         self._name = collection_name(table, namespace)
-        self._tally = backend.tally
+        self._ticks = backend.tally.ticks
         self._attached, self._reader = backend.reader(self._name)
 
     def get(self, id: str) -> bytes | None:
         """The item's payload, or None."""
-        for _ in self._tally.ticks:  # as ``_count``, written out: a call would cost three times as much
+        for _ in self._ticks:  # as ``_count``, written out: a call would cost three times as much
             break
         else:
-            self._backend.look_at_tally()
+            self._ticks = self._backend.look_at_tally(self._ticks)
         try:
             return self._reader.get(id.encode())
         except (Closed, Contended, ValueError) as trouble:
@@ -288,10 +289,10 @@ class ShmCollection:
 
     def _count(self) -> None:
         """One more read, however many items it gives."""
-        for _ in self._tally.ticks:
+        for _ in self._ticks:
             break
         else:
-            self._backend.look_at_tally()
+            self._ticks = self._backend.look_at_tally(self._ticks)
 
     def _read(self, method: str, *arguments: Any) -> Any:
         self._count()
