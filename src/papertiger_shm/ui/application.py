@@ -30,7 +30,7 @@ from papertiger_shm.ui.timeline import Timeline
 
 __all__ = ["application"]
 
-LINES_IN_LIST: Final = 150
+LINES_IN_LIST: Final = 100
 LINES_ALONE: Final = 2000
 """Lines of one item's JSON, on a page of many and on its own."""
 
@@ -202,4 +202,4 @@ def _asked(request: Request, *names: str) -> dict[str, str]:
 
 def _folded(item: dict[str, Any], place: dict[str, str], lines: int) -> Any:
     address_of: Callable[[str], str] = lambda at: link("/text", place, id=item["id"], at=at)  # noqa: E731
-    return Folding(item["id"], address_of, lines=lines).html(item)
+    return Folding(address_of, lines=lines).html(item)

@@ -24,13 +24,14 @@ MOST_OF_KEY: Final = 200
 MOST_CHILDREN: Final = 100
 MOST_LEVELS: Final = 16
 
+LITERALS: Final = {None: "null", True: "true", False: "false"}
+
 
 class Folding:
     """The HTML of one item, of so many lines at most."""
 
-    def __init__(self, name: str, address_of: Callable[[str], str], *, lines: int) -> None:
-        """``name``: what tells it from others on the page; ``address_of``: where all of a part is, by its place."""
-        self._name = name
+    def __init__(self, address_of: Callable[[str], str], *, lines: int) -> None:
+        """``address_of``: where all of a part is, by its place."""
         self._address_of = address_of
         self._left = lines
 
@@ -59,9 +60,7 @@ class Folding:
         elif level >= MOST_LEVELS:
             parts.append(f"<li>{name}{_size(value)}, {self._all_of(place)}</li>")
         else:
-            parts.append(
-                f'<li><details data-key="{escape(self._name)}/{place}"><summary>{name}{_size(value)}</summary>'
-            )
+            parts.append(f'<li><details data-key="{place}"><summary>{name}{_size(value)}</summary>')
             self._children(parts, value, place, level + 1)
             parts.append("</details></li>")
 
@@ -79,7 +78,7 @@ class Folding:
             return f'<span class="other">{value.isoformat()}</span>'
         if isinstance(value, (dict, list)):
             return "{}" if isinstance(value, dict) else "[]"
-        return f'<span class="literal">{json.dumps(value)}</span>'
+        return f'<span class="literal">{LITERALS[value] if value is None or isinstance(value, bool) else value}</span>'
 
     def _all_of(self, place: str) -> str:
         return f'<a href="{escape(self._address_of(place))}">show all</a>'

@@ -14,7 +14,7 @@ from papertiger_shm import InvalidRequest, Store
 
 __all__ = ["Asked", "Found", "look"]
 
-SHOWN: Final = 50
+SHOWN: Final = 25
 """Items on a page."""
 
 STEP: Final = 100

@@ -24,15 +24,19 @@ def visible(text: str) -> str:
 def shown(text: str, most: int = 300) -> Markup:
     """The first ``most`` characters as HTML, apart from what stands around them."""
     cut = text[:most]
-    if cut.isprintable():
-        inner = escape(cut)
-    else:
-        inner = Markup("").join(_piece("".join(part), plain) for plain, part in groupby(cut, str.isprintable))
-    return Markup("<bdi>{}{}</bdi>").format(inner, "…" if len(text) > most else "")
+    end = "…" if len(text) > most else ""
+    if cut.isascii():  # which has one direction only
+        if cut.isprintable():
+            return escape(cut + end)
+        return Markup(_with_escapes(cut) + end)
+    return Markup(f"<bdi>{_with_escapes(cut)}{end}</bdi>")
 
 
-def _piece(part: str, plain: bool) -> Markup:
-    return escape(part) if plain else Markup('<span class="escape">{}</span>').format("".join(map(_escaped, part)))
+def _with_escapes(text: str) -> str:
+    return "".join(
+        escape(part) if plain else f'<span class="escape">{"".join(map(_escaped, part))}</span>'
+        for part, plain in ((("".join(part), plain)) for plain, part in groupby(text, str.isprintable))
+    )
 
 
 def _escaped(character: str) -> str:

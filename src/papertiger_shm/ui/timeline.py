@@ -13,13 +13,13 @@ from papertiger_shm.ui.places import worker_of
 
 __all__ = ["Happened", "Timeline"]
 
-SHOWN: Final = 200
+SHOWN: Final = 100
 """Events on the page."""
 
 MOST_NAMESPACES: Final = 500
 """So many are looked into, by name; each costs a read."""
 
-STEP: Final = 5
+STEP: Final = 10
 
 
 class Happened(NamedTuple):
@@ -67,9 +67,14 @@ class Timeline:
 
 
 def _line(events: Events, equals: dict[str, Any]) -> Iterator[Happened]:
-    worker = worker_of(events.namespace)
-    try:
-        for event in events.list(STEP, **equals).auto_paging_iter():
+    """One namespace's, newest first: of most only the first is ever needed."""
+    worker, step, cursor, has_more = worker_of(events.namespace), 1, None, True
+    while has_more:
+        try:
+            page = events.list(step, cursor, **equals)
+        except NotFound:
+            return  # the test has ended meanwhile, or deleted what the walk was at
+        for event in page:
+            cursor = event["id"]
             yield Happened(worker, events.namespace, event)
-    except NotFound:
-        return  # the test has ended meanwhile, or deleted what the walk was at
+        step, has_more = STEP, page.has_more

@@ -28,22 +28,25 @@
     else say("live", "live");
   };
 
+  // A part of an item is known by its place in it, and by the item.
+  const keyOf = (part) => {
+    const item = part.closest("details.item");
+    return `${item ? item.dataset.key : ""} ${part === item ? "" : part.dataset.key}`;
+  };
+
   // What a reader has opened stays open, and what has the focus keeps it.
   const replace = (next) => {
-    const open = new Map();
-    for (const part of live.querySelectorAll("details[data-key]")) open.set(part.dataset.key, part.open);
-    for (const part of next.querySelectorAll("details[data-key]")) {
-      if (open.has(part.dataset.key)) part.open = open.get(part.dataset.key);
-    }
+    const open = new Set();
+    for (const part of live.querySelectorAll("details[open]")) open.add(keyOf(part));
+    for (const part of next.querySelectorAll("details")) part.open = open.has(keyOf(part));
     const focused = live.contains(document.activeElement) ? document.activeElement : null;
+    const key = focused && focused.localName === "summary" ? keyOf(focused.parentElement) : null;
     const scrolled = [...live.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
     live.replaceChildren(...next.childNodes);
     live.querySelectorAll(".scroll").forEach((part, place) => { part.scrollLeft = scrolled[place] || 0; });
     if (focused) {
-      const same = focused.localName === "summary"
-        ? [...live.querySelectorAll("details[data-key]")]
-          .filter((part) => part.dataset.key === focused.parentElement.dataset.key)
-          .map((part) => part.querySelector("summary"))[0]
+      const same = key !== null
+        ? [...live.querySelectorAll("summary")].find((part) => keyOf(part.parentElement) === key)
         : [...live.querySelectorAll(focused.localName)].find((part) => part.getAttribute("href") === focused.getAttribute("href"));
       if (same) same.focus({ preventScroll: true });
     }
