@@ -444,10 +444,14 @@ def test_what_cannot_be_shown_is_said(visitor: Visitor, path: str, status: int, 
 
 
 def test_nothing_is_ever_written() -> None:
-    with Manager(max_size="64 MiB") as manager, manager.connect() as connection, Inspector(connection) as inspector:
+    with Manager(max_size="64 MiB") as manager, manager.connect() as connection:
         fill(connection)
         before = connection.stats()["commits"]
-        with Visitor(inspector.address) as visitor, listening(visitor) as events:
+        with (
+            Inspector(connection) as inspector,
+            Visitor(inspector.address) as visitor,
+            listening(visitor) as events,
+        ):
             assert next(events) == ("change", str(before))
             for path in (*PATHS[:-1], f"/items?table={EVENTS}&namespace=gw0/test_0", "/?text=gw0"):
                 visitor.get(path)

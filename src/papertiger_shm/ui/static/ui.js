@@ -6,9 +6,9 @@
   const SHORTEST_PAUSE = 500; // milliseconds between two fetches
   const state = document.getElementById("state");
   const pause = document.getElementById("pause");
-  let live = document.getElementById("live");
+  const live = document.getElementById("live");
   let shown = live.dataset.commits;
-  let html = null;
+  let html = live.innerHTML;
   let source = null;
   let paused = false;
   let over = null;
@@ -63,13 +63,12 @@
       last = Date.now();
       try {
         const answer = await fetch(location.href, { headers: { "X-Part": "live" }, credentials: "same-origin" });
-        const text = await answer.text();
-        if (text !== html) {
-          const next = new DOMParser().parseFromString(text, "text/html").getElementById("live");
-          if (next) {
+        const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+        if (next) {
+          live.dataset.commits = shown = next.dataset.commits;
+          if (next.innerHTML !== html) {
+            html = next.innerHTML;
             replace(next);
-            shown = next.dataset.commits;
-            html = text;
           }
         }
       } catch (error) {
