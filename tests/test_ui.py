@@ -752,14 +752,6 @@ def test_without_the_extra_the_remedy_is_named(connection: Connection, monkeypat
         Inspector(connection)
 
 
-def test_a_password_is_not_shown() -> None:
-    from papertiger_shm.ui import _without_login
-
-    assert _without_login("shm://ci") == "shm://ci"
-    assert _without_login("valkey://me:secret@host:6379/0?name=ci&password=x") == "valkey://host:6379/0?name=ci"
-    assert "secret" not in _without_login("unix://me:secret@/tmp/s?name=ci")
-
-
 def test_a_store_on_a_server_is_shown_too() -> None:
     from valkey_server import SERVERS_CAN_BE_HAD, server_for_tests
 

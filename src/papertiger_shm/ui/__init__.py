@@ -7,7 +7,6 @@ Jinja2 are imported when an ``Inspector`` is made, and not before.
 from __future__ import annotations
 
 from types import TracebackType
-from urllib.parse import parse_qs, urlsplit
 
 from papertiger_shm import Connection
 from papertiger_shm.http import Server
@@ -30,11 +29,11 @@ class Inspector:
         from papertiger_shm.ui.application import application
         from papertiger_shm.ui.feed import Feed
 
-        self.store = _without_login(connection.url)
-        """The store's URL as it may be shown: what may be a password is left out."""
+        self.store = connection.url
+        """The store's URL, in which there is never a password."""
         self._feed = Feed(connection)
         try:
-            self._admission = Admission(application(connection, self._feed, self.store), host)
+            self._admission = Admission(application(connection, self._feed), host)
             self._server = Server(self._admission, host, port)
         except BaseException:
             self._feed.close()
@@ -66,12 +65,3 @@ class Inspector:
 
     def __repr__(self) -> str:
         return f"<Inspector {self.url} of {self.store}>"
-
-
-def _without_login(url: str) -> str:
-    if url.startswith("shm://"):
-        return url
-    parts = urlsplit(url)
-    name = parse_qs(parts.query).get("name", [""])[0]
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{'' if parts.scheme == 'unix' else parts.path}{f'?name={name}' if name else ''}"

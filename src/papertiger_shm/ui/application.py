@@ -35,15 +35,28 @@ LINES_ALONE: Final = 2000
 """Lines of one item's JSON, on a page of many and on its own."""
 
 PAGES: Final = (("/", "Store"), ("/timeline", "Timeline"), ("/runs", "Runs"))
+FIGURES: Final = (
+    "items",
+    "collections",
+    "commits",
+    "bytes_used",
+    "bytes_reserved",
+    "clients",
+    "reader_retries",
+    "generation",
+    "writer_pid",
+)
+"""Of a store's figures those that say something to who looks at it; one on a server has fewer."""
+
 FAMILIES: Final = 6
 """Colours that the timeline has; what comes after them has one in common."""
 
 _log = logging.getLogger(__name__)
 
 
-def application(connection: Connection, feed: Feed, store: str) -> Starlette:
-    """The app; ``store``: the URL as it may be shown."""
-    pages = _Pages(connection, feed, store)
+def application(connection: Connection, feed: Feed) -> Starlette:
+    """The app, which reads what the connection leads to."""
+    pages = _Pages(connection, feed)
     return Starlette(
         routes=[
             Route("/", pages.store, methods=["GET"]),
@@ -66,10 +79,9 @@ def application(connection: Connection, feed: Feed, store: str) -> Starlette:
 class _Pages:
     """The endpoints. Those that read are plain functions, which Starlette calls in threads: a read may wait."""
 
-    def __init__(self, connection: Connection, feed: Feed, store: str) -> None:
+    def __init__(self, connection: Connection, feed: Feed) -> None:
         self._connection = connection
         self._feed = feed
-        self._store = store
         self._templates = Environment(
             loader=PackageLoader("papertiger_shm.ui"),
             autoescape=True,
@@ -85,11 +97,8 @@ class _Pages:
         asked = _asked(request, "worker", "table", "text", "after")
         commits = self._feed.commits
         places = Places(self._connection, **asked)
-        figures = {
-            name.replace("_", " "): value
-            for name, value in self._connection.stats().items()
-            if isinstance(value, int) and not isinstance(value, bool)
-        }
+        stats = self._connection.stats()
+        figures = {name.replace("_", " "): stats[name] for name in FIGURES if name in stats}
         return self._page(request, "store.html", commits, asked=asked, places=places, figures=figures)
 
     def items(self, request: Request) -> Response:
@@ -160,7 +169,7 @@ class _Pages:
         """The page, or where its script asks for it, the part that changes."""
         html = self._templates.get_template(template).render(
             layout="part.html" if "x-part" in request.headers else "page.html",
-            store=self._store,
+            store=self._connection.url,
             path=request.url.path,
             commits=commits,
             **values,
