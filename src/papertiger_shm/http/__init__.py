@@ -1,7 +1,7 @@
 """Stripe's read endpoints over HTTP, so that Stripe's own libraries are clients of a store; the extra ``http``.
 
-It stands on the public API alone. Starlette and uvicorn are imported in here and nowhere else in the package, and not
-before ``app`` or ``Server`` is called.
+It stands on the public API alone. Starlette and uvicorn are imported in here and in ``papertiger_shm.ui`` alone, and
+not before ``app`` or ``Server`` is called.
 """
 
 from __future__ import annotations
