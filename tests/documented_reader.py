@@ -1,0 +1,189 @@
+"""Does what a page of documentation says, block by block, as its reader would: in a directory and a shell of his own."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from conftest import short_directory
+from documented_commands import trouble_with
+from documented_output import is_as_shown
+from documented_page import Block, Command, commands
+from suites import plugin, surroundings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PATIENCE = 120
+ENDLESS = ("papertiger-shm serve", "papertiger-shm ui")
+"""What runs until it is told to end, and is left running while the rest of the project is read."""
+
+_ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
+
+
+class Reader:
+    """Works through one project. ``other_names``: what stands in the page, and what it is called here."""
+
+    def __init__(self, directory: Path, not_run: Mapping[str, str], other_names: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._not_run = not_run
+        self._other_names = dict(other_names)
+        self._rendezvous = short_directory()
+        self._running: list[subprocess.Popen[str]] = []
+        self._unused: dict[str, Block] = {}
+        self._environment = surroundings(
+            {
+                "PAPERTIGER_DIR": self._rendezvous,
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+                "PYTEST_ADDOPTS": " ".join(["-W error -p no:cacheprovider -p no:asyncio", *plugin()]),
+                "COLUMNS": "120",
+            }
+        )
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._running:
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=PATIENCE)
+        shutil.rmtree(self._rendezvous, ignore_errors=True)
+
+    def read(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            if block.first_line not in self._not_run:
+                self._follow(block)
+        self._use_what_no_command_used()
+
+    def _follow(self, block: Block) -> None:
+        text = self._as_called_here(block.text)
+        self._parse(block, text)
+        if block.language == "console":
+            for command in commands(block):
+                if command.words not in self._not_run:
+                    self._carry_out(block, command)
+        elif block.file is not None:
+            self._use_what_would_be_replaced(block.file)
+            (self._directory / block.file).write_text(text, encoding="utf-8")
+            self._unused[block.file] = block
+        elif block.language == "python":
+            (self._directory / "unnamed.py").write_text(text, encoding="utf-8")
+            self._succeed(block, f"{sys.executable} -W error unnamed.py", silent=True)
+
+    def _parse(self, block: Block, text: str) -> None:
+        if block.language == "toml":
+            tomllib.loads(text)
+        elif block.language == "ini":
+            configparser.ConfigParser().read_string(text)
+        elif block.language == "json":
+            json.loads(text)
+        elif block.language not in {"console", "python", "text", "mermaid"}:
+            raise AssertionError(
+                f"{block}: nobody knows how to try a block of {block.language or 'no language'!r}; use console, "
+                "python, toml, ini, json or text"
+            )
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def _carry_out(self, block: Block, command: Command) -> None:
+        words = self._as_called_here(command.words)
+        trouble = trouble_with(words)
+        if trouble is not None:
+            assert not trouble, f"{block}: {trouble}"
+        elif words.startswith(ENDLESS):
+            self._leave_running(block, words, command.shown)
+        else:
+            self._see(block, words, command.shown)
+        self._note_use(words)
+
+    def _see(self, block: Block, words: str, shown: str) -> None:
+        if not shown:
+            self._succeed(block, words)
+            return
+        status, said = self._run(words)
+        fails = re.search(r"Error\b|\bfailed\b", shown) is not None
+        assert is_as_shown(shown, said), f"{block}: $ {words}\nshown:\n{shown}\nsaid:\n{said}"
+        assert (status != 0) == fails, f"{block}: $ {words}\nended with {status}, having said:\n{said}"
+
+    def _succeed(self, block: Block, words: str, *, silent: bool = False) -> None:
+        status, said = self._run(words)
+        assert status == 0, f"{block}: $ {words}\nended with {status}, having said:\n{said}"
+        assert not (silent and "Warning" in said), f"{block}:\n{said}"
+
+    def _run(self, words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            words,
+            shell=True,
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def _leave_running(self, block: Block, words: str, shown: str) -> None:
+        server = subprocess.Popen(
+            f"exec {words}",
+            shell=True,
+            cwd=self._directory,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._running.append(server)
+        assert server.stdout is not None
+        said = "".join(server.stdout.readline() for _ in shown.splitlines())
+        assert is_as_shown(shown, said), f"{block}: $ {words}\nshown:\n{shown}\nsaid:\n{said}"
+        # What the page says after this of an address is said of the one that the server has here.
+        self._other_names.update(zip(_ADDRESS.findall(shown), _ADDRESS.findall(said)))
+
+    def _as_called_here(self, text: str) -> str:
+        for there, here in self._other_names.items():
+            text = text.replace(there, here)
+        return text
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    def _note_use(self, words: str) -> None:
+        """pytest has used all files; any other command those that it names, and those that they import."""
+        if "pytest" in words.split():
+            self._unused.clear()
+        named = [name for name in self._unused if name in words]
+        while named:
+            text = self._unused.pop(named.pop()).text
+            named += [name for name in self._unused if re.search(rf"\b{Path(name).stem}\b", text) and name not in named]
+
+    def _use_what_would_be_replaced(self, file: str) -> None:
+        if file in self._unused:
+            self._use_what_no_command_used()
+
+    def _use_what_no_command_used(self) -> None:
+        """A suite that the page leaves to its reader to run, or a script."""
+        if any(name.startswith(("test_", "conftest")) for name in self._unused):
+            block = next(iter(self._unused.values()))
+            status, said = self._run(f"{sys.executable} -m pytest -n 2")
+            counts = said.rstrip().splitlines()[-1]
+            assert status == 0, f"{block}: {said}"
+            assert "passed" in counts, f"{block}: {said}"
+            self._unused.clear()
+        scripts = [name for name in self._unused if name.endswith(".py")]
+        while scripts:
+            self._succeed(self._unused[scripts[0]], f"{sys.executable} -W error {scripts[0]}")
+            self._note_use(scripts[0])
+            scripts = [name for name in self._unused if name.endswith(".py")]
+        self._unused.clear()
