@@ -12,7 +12,8 @@ _VARIES = re.compile(
     | (?P<address>127\.0\.0\.1:\d+)
     | (?P<version>\b\d+\.\d+\.\d+\b)
     | (?P<process>(?<=manager\ )\d+|(?<=pid\ )\d+|(?<=PID\ )\d+)
-    | (?P<measured>\b\d[\d.,]*(?=\ ?(?:s|ms|us|µs|MB|KB|MiB|KiB|GiB|%)(?!\w))|\b\d[\d.,]*(?=\ (?:seconds|a\ second|per\ second)))
+    | (?P<worker>\bgw\d+\b)
+    | (?P<measured>\b\d[\d.,]*(?=\ ?(?:s|ms|us|MB|KB|MiB|KiB|GiB|%)(?!\w)|\ seconds|\ a\ second|\ per\ second))
     | (?P<space>[ ]+)
     """,
     re.VERBOSE,
@@ -24,13 +25,14 @@ _PATTERNS = {
     "address": r"127\.0\.0\.1:\d+",
     "version": r"\d+\.\d+\.\d+\S*",
     "process": r"\d+",
+    "worker": r"gw\d+",
     "measured": r"\d[\d.,]*",
     "space": r" +",
 }
 
 
 def is_as_shown(shown: str, said: str) -> bool:
-    """Times, rates, sizes, process ids, ports, versions, paths below /tmp and the width of rules may differ.
+    """Times, rates, sizes, names of workers, process ids, ports, versions, paths below /tmp and the width of rules may differ.
 
     A line ``...`` stands for any lines or none, and ``...`` within a line for anything in it.
     """

@@ -1,4 +1,4 @@
-"""Does what a page of documentation says, block by block, as its reader would: in a directory and a shell of his own."""
+"""Does what a page of documentation says, block by block, as its reader would: in a directory and a shell of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conftest import short_directory
 from documented_commands import trouble_with
 from documented_output import is_as_shown
 from documented_page import Block, Command, commands
-from suites import plugin, surroundings
+from suites import surroundings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +27,9 @@ else:
 PATIENCE = 120
 ENDLESS = ("papertiger-shm serve", "papertiger-shm ui")
 """What runs until it is told to end, and is left running while the rest of the project is read."""
+
+PLUGINS = {"": "papertiger_shm.testing.plugin", "anyio": "anyio.pytest_plugin"}
+"""Plugins of pytest that a project has installed, by what stands in it if it has."""
 
 _ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 
@@ -45,7 +48,8 @@ class Reader:
             {
                 "PAPERTIGER_DIR": self._rendezvous,
                 "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-                "PYTEST_ADDOPTS": " ".join(["-W error -p no:cacheprovider -p no:asyncio", *plugin()]),
+                # A reader has not installed what the other tests need; in five processes it is most of a short run.
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "COLUMNS": "120",
             }
         )
@@ -60,6 +64,9 @@ class Reader:
         shutil.rmtree(self._rendezvous, ignore_errors=True)
 
     def read(self, blocks: list[Block]) -> None:
+        plugins = [module for name, module in PLUGINS.items() if any(name in block.text for block in blocks)]
+        options = ["-W error -p no:cacheprovider -p xdist.plugin", *(f"-p {plugin}" for plugin in plugins)]
+        self._environment["PYTEST_ADDOPTS"] = " ".join(options)
         for block in blocks:
             if block.first_line not in self._not_run:
                 self._follow(block)
@@ -111,7 +118,7 @@ class Reader:
             self._succeed(block, words)
             return
         status, said = self._run(words)
-        fails = re.search(r"Error\b|\bfailed\b", shown) is not None
+        fails = re.search(r"^Error|^[\w.]+\.(?:[A-Z]\w+): |\bfailed\b", shown, re.MULTILINE) is not None
         assert is_as_shown(shown, said), f"{block}: $ {words}\nshown:\n{shown}\nsaid:\n{said}"
         assert (status != 0) == fails, f"{block}: $ {words}\nended with {status}, having said:\n{said}"
 

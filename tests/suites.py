@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["Ran", "plugin", "run_suite", "surroundings"]
+__all__ = ["Ran", "run_suite", "surroundings"]
 
 PATIENCE = 240
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from documented_commands import trouble_with
-from documented_output import is_as_shown
 from documented_page import PAGES, ROOT, Block, blocks, commands, projects
 from documented_reader import Reader
 from valkey_server import SERVERS_CAN_BE_HAD, server_for_tests
@@ -25,8 +23,8 @@ NOT_RUN = {
         ),
     },
     "docs/testing.md": {
-        "papertiger-shm top --run": "shows a run that goes on meanwhile, as tests/testing/test_overview.py does",
-        "pytest -n 4 --papertiger-keep=failed": "is for a suite of the reader's; tests/testing/test_report.py keeps one",
+        "papertiger-shm top --run": "shows a run that goes on meanwhile, as tests/testing/test_reporting.py does",
+        "pytest -n 4 --papertiger-keep=failed": "is for a suite of the reader's; tests/testing/test_reporting.py has one",
     },
     "examples/README.md": {"cd examples/webhooks && pytest -n 4": "tests/test_examples.py runs all examples"},
 }
