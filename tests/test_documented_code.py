@@ -24,7 +24,7 @@ NOT_RUN = {
     },
     "docs/testing.md": {
         "papertiger-shm top --run": "shows a run that goes on meanwhile, as tests/testing/test_reporting.py does",
-        "pytest -n 4 --papertiger-keep=failed": "is for a suite of the reader's; tests/testing/test_reporting.py has one",
+        "pytest -n 4 --papertiger-keep=failed": "is for a suite of the reader's; tests/testing/test_namespaces.py has one",
     },
     "examples/README.md": {"cd examples/webhooks && pytest -n 4": "tests/test_examples.py runs all examples"},
 }
