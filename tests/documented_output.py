@@ -1,4 +1,4 @@
-"""Whether what a command said is what the page shows, but for what is another each time."""
+"""What a command said, beside what the page shows: the same, but for what is another each time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PATTERNS = {
 
 
 def is_as_shown(shown: str, said: str) -> bool:
-    """Times, rates, sizes, names of workers, process ids, ports, versions, paths below /tmp and the width of rules may differ.
+    """Whether they are the same but for times, rates, sizes, names of workers, process ids, ports, versions and paths.
 
     A line ``...`` stands for any lines or none, and ``...`` within a line for anything in it.
     """

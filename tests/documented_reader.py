@@ -1,4 +1,4 @@
-"""Does what a page of documentation says, block by block, as its reader would: in a directory and a shell of its own."""
+"""Does what a page of documentation says, block by block, as its reader would, in a directory of its own."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +26,7 @@ NOT_RUN = {
     },
     "docs/testing.md": {
         "papertiger-shm top --run": "shows a run that goes on meanwhile, as tests/testing/test_reporting.py does",
-        "pytest -n 4 --papertiger-keep=failed": "is for a suite of the reader's; tests/testing/test_namespaces.py has one",
+        "pytest -n 4 --papertiger-keep=failed": "is for a suite of one's own; tests/testing/test_namespaces.py has one",
     },
     "examples/README.md": {"cd examples/webhooks && pytest -n 4": "tests/test_examples.py runs all examples"},
 }
@@ -64,6 +66,68 @@ def _commands(block: Block) -> list[str]:
     return [command.words for command in commands(block)] if block.first_line.startswith("$ ") else []
 
 
+def test_the_reasons_name_tests_that_are_there() -> None:
+    reasons = " ".join(why for reasons in NOT_RUN.values() for why in reasons.values())
+    assert [path for path in re.findall(r"tests/\S+\.py", reasons) if not (ROOT / path).is_file()] == []
+
+
 def test_every_page_is_read() -> None:
     assert {ROOT / "README.md", ROOT / "docs" / "testing.md"} <= set(PAGES)
     assert sum(len(project) for project in PROJECTS.values()) == sum(1 for page in PAGES for _ in blocks(page))
+
+
+# --- what is wrong is seen --------------------------------------------------------------------------------------------
+
+
+def block(language: str, text: str) -> Block:
+    return Block("docs/page.md", 1, "Section", language, text)
+
+
+SOUND = [
+    block("python", "# greeting.py\nprint('hello')\n"),
+    block("console", "$ python greeting.py\nhello\n$ pip install 'papertiger-shm[fast]' pytest\n"),
+    block(
+        "console",
+        "$ tox run -e bench -- --only get\n$ echo in 0.31 s by pid 17 in /tmp/a\nin 4 s by pid 5 in /tmp/b\n",
+    ),
+    block("toml", "[tool.pytest]\n"),
+    block("json", "{}\n"),
+    block("python", "# test_it.py\ndef test_it(): ...\n"),
+]
+
+BROKEN = {
+    "a script that raises": block("python", "import nothing_of_this_name\n"),
+    "a script that warns": block("python", "import warnings\nwarnings.warn('old')\n"),
+    "a file that no command runs": block("python", "# lonely.py\nraise SystemExit(3)\n"),
+    "a suite that no command runs": block("python", "# test_it.py\ndef test_it(): assert 0\n"),
+    "a suite without a test": block("python", "# test_it.py\n"),
+    "a command that fails": block("console", "$ python greeting.py && false\n"),
+    "a command that fails after what is shown": block("console", "$ echo hello && false\nhello\n"),
+    "a command that succeeds where an error is shown": block("console", "$ echo Error: no\nError: no\n"),
+    "another output": block("console", "$ python greeting.py\nhallo\n"),
+    "an output that has more": block("console", "$ python greeting.py\nhello\nhello\n"),
+    "an output that has less": block("console", "$ printf 'hello\\nhello\\n'\nhello\n"),
+    "another number": block("console", "$ echo 3 passed\n4 passed\n"),
+    "no prompt": block("console", "python greeting.py\n"),
+    "an extra that is not there": block("console", "$ pip install 'papertiger-shm[none]'\n"),
+    "a package that is not there": block("console", "$ pip install nothing-of-this-name\n"),
+    "an environment that is not there": block("console", "$ tox run -e none\n"),
+    "an option that is not there": block("console", "$ tox run -e bench -- --none\n"),
+    "a server that says something else": block("console", "$ papertiger-shm serve ci\nshm://other\n"),
+    "no toml": block("toml", "[tool\n"),
+    "no ini": block("ini", "[tool\n"),
+    "no json": block("json", "{\n"),
+    "no language": block("", "python greeting.py\n"),
+    "a language that nobody knows": block("fortran", "END\n"),
+}
+
+
+def test_what_is_sound_passes(tmp_path: Path) -> None:
+    with Reader(tmp_path, {}, {}) as reader:
+        reader.read(SOUND)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_broken_is_seen(what: str, tmp_path: Path) -> None:
+    with Reader(tmp_path, {}, {}) as reader, pytest.raises((AssertionError, ValueError, configparser.Error)):
+        reader.read([SOUND[0], SOUND[1], BROKEN[what]])
