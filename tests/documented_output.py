@@ -8,7 +8,7 @@ _VARIES = re.compile(
     r"""
       (?P<anything>\.\.\.)
     | (?P<rule>={3,}|-{3,}|_{3,})                                 # as long as the terminal is wide
-    | (?P<path>/tmp/[^\s:,'"]+)
+    | (?P<path>/tmp/[^\s:,'")]+)
     | (?P<address>127\.0\.0\.1:\d+)
     | (?P<version>\b\d+\.\d+\.\d+\b)
     | (?P<process>(?<=manager\ )\d+|(?<=pid\ )\d+|(?<=PID\ )\d+)
@@ -21,7 +21,7 @@ _VARIES = re.compile(
 _PATTERNS = {
     "anything": r".*",
     "rule": r"[=_-]{3,}",
-    "path": r"/[^\s:,'\"]+",
+    "path": r"/[^\s:,'\")]+",
     "address": r"127\.0\.0\.1:\d+",
     "version": r"\d+\.\d+\.\d+\S*",
     "process": r"\d+",

@@ -253,7 +253,8 @@ def run(tmp_path: Path, conftest: str, test: str, *arguments: str) -> str:
         f"import pytest\nfrom papertiger_shm.testing import shared_fixture\n{conftest}", encoding="utf-8"
     )
     (tmp_path / "test_it.py").write_text(test, encoding="utf-8")
-    return run_suite(tmp_path, *arguments).output
+    plugins = ["-p", "papertiger_shm.testing.plugin", "-p", "xdist.plugin"]
+    return run_suite(tmp_path, *plugins, *arguments, environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}).output
 
 
 @says("InvalidItem: the shared fixture")
