@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,9 +59,7 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server in self._running:
-            server.send_signal(signal.SIGTERM)
-            server.communicate(timeout=PATIENCE)
+        self._end_what_runs()
         shutil.rmtree(self._rendezvous, ignore_errors=True)
 
     def read(self, blocks: list[Block]) -> None:
@@ -71,6 +70,9 @@ class Reader:
             if block.first_line not in self._not_run:
                 self._follow(block)
         self._use_what_no_command_used()
+        self._end_what_runs()
+        left = self._stores_left()
+        assert not left, f"{blocks[0].page}: what its code has started is still there at the end: {', '.join(left)}"
 
     def _follow(self, block: Block) -> None:
         text = self._as_called_here(block.text)
@@ -163,6 +165,19 @@ class Reader:
         for there, here in self._other_names.items():
             text = text.replace(there, here)
         return text
+
+    def _end_what_runs(self) -> None:
+        while self._running:
+            server = self._running.pop()
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=PATIENCE)
+
+    def _stores_left(self) -> list[str]:
+        """A store removes itself after the end of its owner, which may take a moment."""
+        deadline = time.monotonic() + 20
+        while (left := os.listdir(self._rendezvous)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
 
     # --- files ---------------------------------------------------------------------------------------------------
 
