@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -21,10 +22,18 @@ from documented_page import ROOT
 def trouble_with(command: str) -> str | None:
     """What is wrong with a command that is not run, "" if nothing is; None if it is one to be run."""
     parts = [shlex.split(part, comments=True) for part in command.split("&&")]
+    if parts[0][:1] == ["cd"] and parts[0][1].startswith("examples/"):
+        return _example(ROOT / parts[0][1], parts[1:])
     checks = [_check_of(words) for words in parts]
     if None in checks:
         return None
     return "; ".join(filter(None, (check(words) for check, words in zip(checks, parts) if check is not None)))
+
+
+def _example(directory: Path, commands: list[list[str]]) -> str:
+    """tests/test_examples.py runs the examples, and looks closer at what they do."""
+    scripts = [directory / word for words in commands for word in words if word.endswith(".py")]
+    return "; ".join(f"there is no {path}" for path in (directory, *scripts) if not path.exists())
 
 
 def _check_of(words: list[str]) -> Callable[[list[str]], str] | None:
@@ -48,7 +57,8 @@ def _script(words: list[str]) -> str:
 
 def _pip(words: list[str]) -> str:
     """Whether what is installed is a dependency of the tests, and has the extras."""
-    wanted = [word for word in words[2:] if not word.startswith("-")]
+    # A clone is installed as ``.``, with or without extras.
+    wanted = [re.sub(r"^\.", "papertiger-shm", word) for word in words[2:] if not word.startswith("-")]
     if words[1] != "install" or not wanted:
         return f"only 'pip install' of packages can be checked, not {' '.join(words)!r}"
     troubles = []
@@ -73,9 +83,12 @@ def _tox(words: list[str]) -> str:
         return f"only 'tox run' and 'tox run -e' can be checked, not {ours!r}"
     if named[1] is None:
         return ""
-    if not tox.has_section(f"testenv:{named[1]}"):
+    if not tox.has_section(f"testenv:{named[1]}") and named[1] not in tox["tox"]["env_list"].split(", "):
         return f"tox.ini has no environment {named[1]}"
-    return _benchmarks(shlex.split(further)) if named[1] == "bench" else ""
+    arguments = shlex.split(further)
+    if named[1] == "bench":
+        return _benchmarks(arguments)
+    return "; ".join(f"there is no {path}" for path in arguments if "/" in path and not (ROOT / path).exists())
 
 
 def _benchmarks(arguments: list[str]) -> str:

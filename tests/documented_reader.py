@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from conftest import short_directory
 from documented_commands import trouble_with
 from documented_output import is_as_shown
@@ -96,10 +98,12 @@ class Reader:
             configparser.ConfigParser().read_string(text)
         elif block.language == "json":
             json.loads(text)
+        elif block.language == "yaml":
+            yaml.safe_load(text)
         elif block.language not in {"console", "python", "text", "mermaid"}:
             raise AssertionError(
                 f"{block}: nobody knows how to try a block of {block.language or 'no language'!r}; use console, "
-                "python, toml, ini, json or text"
+                "python, toml, ini, json, yaml or text"
             )
 
     # --- commands -----------------------------------------------------------------------------------------------

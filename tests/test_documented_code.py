@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from documented_page import PAGES, ROOT, Block, blocks, commands, projects
 from documented_reader import Reader
@@ -28,7 +29,6 @@ NOT_RUN = {
         "papertiger-shm top --run": "shows a run that goes on meanwhile, as tests/testing/test_reporting.py does",
         "pytest -n 4 --papertiger-keep=failed": "is for a suite of one's own; tests/testing/test_namespaces.py has one",
     },
-    "examples/README.md": {"cd examples/webhooks && pytest -n 4": "tests/test_examples.py runs all examples"},
 }
 """By page: blocks by their first line, and commands, that are not tried, and why."""
 
@@ -86,12 +86,12 @@ def block(language: str, text: str) -> Block:
 SOUND = [
     block("python", "# greeting.py\nprint('hello')\n"),
     block("console", "$ python greeting.py\nhello\n$ pip install 'papertiger-shm[fast]' pytest\n"),
-    block(
-        "console",
-        "$ tox run -e bench -- --only get\n$ echo in 0.31 s by pid 17 in /tmp/a\nin 4 s by pid 5 in /tmp/b\n",
-    ),
+    block("console", "$ echo in 0.31 s by pid 17 in /tmp/a\nin 4 s by pid 5 in /tmp/b\n"),
+    block("console", "$ tox run -e bench -- --only get\n$ tox run -e py311 -- tests/test_items.py\n"),
+    block("console", "$ pip install -e '.[fast,test]' tox\n$ cd examples/webhooks && pytest -n 4\n"),
     block("toml", "[tool.pytest]\n"),
     block("json", "{}\n"),
+    block("yaml", "services: {}\n"),
     block("python", "# test_it.py\ndef test_it(): ...\n"),
 ]
 
@@ -112,14 +112,19 @@ BROKEN = {
     "an extra that is not there": block("console", "$ pip install 'papertiger-shm[none]'\n"),
     "a package that is not there": block("console", "$ pip install nothing-of-this-name\n"),
     "an environment that is not there": block("console", "$ tox run -e none\n"),
+    "a path that is not there": block("console", "$ tox run -e py311 -- tests/test_none.py\n"),
+    "an example that is not there": block("console", "$ cd examples/none && pytest -n 4\n"),
     "an option that is not there": block("console", "$ tox run -e bench -- --none\n"),
     "a server that says something else": block("console", "$ papertiger-shm serve ci\nshm://other\n"),
     "no toml": block("toml", "[tool\n"),
     "no ini": block("ini", "[tool\n"),
     "no json": block("json", "{\n"),
+    "no yaml": block("yaml", "services: [\n"),
     "no language": block("", "python greeting.py\n"),
     "a language that nobody knows": block("fortran", "END\n"),
 }
+
+WRONG = (AssertionError, ValueError, configparser.Error, yaml.YAMLError)
 
 
 def test_what_is_sound_passes(tmp_path: Path) -> None:
@@ -129,5 +134,5 @@ def test_what_is_sound_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_is_broken_is_seen(what: str, tmp_path: Path) -> None:
-    with Reader(tmp_path, {}, {}) as reader, pytest.raises((AssertionError, ValueError, configparser.Error)):
+    with Reader(tmp_path, {}, {}) as reader, pytest.raises(WRONG):
         reader.read([SOUND[0], SOUND[1], BROKEN[what]])
