@@ -19,6 +19,15 @@ PROJECTS = projects()
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documentation is not shipped with the tests")
 
 NOT_RUN = {
+    "CONTRIBUTING.md": {
+        "py-spy record -d 10 -o client.svg -- python my_reads.py": "is for a script of one's own",
+        'py-spy record -d 10 -o manager.svg --pid "$(papertiger-shm stats ci --json |': "is for a store that is at work",
+        "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)": "tests/release/test_artefacts.py builds twice and compares",
+        "python -m build --outdir dist": "tests/release/test_artefacts.py builds",
+        "python -m build --outdir build/again && sha256sum dist/* build/again/*": (
+            "tests/release/test_artefacts.py compares"
+        ),
+    },
     "docs/distributed.md": {
         'connection = connect("valkey://any-node:6379?cluster=true&name=ci")': "tests/test_valkey_cluster.py has nodes",
         "host-a$ pytest -n 8 --papertiger-url='valkey://build-host/0?name=ci' --papertiger-run=build-1234": (
