@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the docume
 NOT_RUN = {
     "CONTRIBUTING.md": {
         "py-spy record -d 10 -o client.svg -- python my_reads.py": "is for a script of one's own",
-        'py-spy record -d 10 -o manager.svg --pid "$(papertiger-shm stats ci --json |': "is for a store that is at work",
-        "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)": "tests/release/test_artefacts.py builds twice and compares",
+        'py-spy record -d 10 -o manager.svg --pid "$(papertiger-shm stats ci --json |': "is for a store at work",
+        "export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)": "tests/release/test_artefacts.py compares two builds",
         "python -m build --outdir dist": "tests/release/test_artefacts.py builds",
         "python -m build --outdir build/again && sha256sum dist/* build/again/*": (
             "tests/release/test_artefacts.py compares"
