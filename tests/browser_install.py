@@ -1,4 +1,7 @@
-"""What `tox -e browser` runs first: sees that Chromium is there, and in CI installs Debian's where it is not."""
+"""What `tox -e browser` runs first: sees that Chromium is there, and installs Debian's where it is not.
+
+Only in CI and for root, who has said so, or need not ask: anybody else is told what to install.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def main() -> str | None:
     if not missing:
         return None
     remedy = f"apt-get install {' '.join(PACKAGES)}"
-    if "CI" not in os.environ:
+    if "CI" not in os.environ and os.geteuid() != 0:
         return (
             f"{' and '.join(missing)} not found: install Debian's packages, {remedy}, or what your system has for them"
         )
