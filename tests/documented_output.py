@@ -10,6 +10,7 @@ _VARIES = re.compile(
     | (?P<rule>={3,}|-{3,}|_{3,})                                 # as long as the terminal is wide
     | (?P<path>/tmp/[^\s:,'")]+)
     | (?P<address>127\.0\.0\.1:\d+)
+    | (?P<token>(?<=token=)[\w-]+)
     | (?P<version>\b\d+\.\d+\.\d+\b)
     | (?P<process>(?<=manager\ )\d+|(?<=pid\ )\d+|(?<=PID\ )\d+)
     | (?P<worker>\bgw\d+\b)
@@ -23,6 +24,7 @@ _PATTERNS = {
     "rule": r"[=_-]{3,}",
     "path": r"/[^\s:,'\")]+",
     "address": r"127\.0\.0\.1:\d+",
+    "token": r"[\w-]+",
     "version": r"\d+\.\d+\.\d+\S*",
     "process": r"\d+",
     "worker": r"gw\d+",
@@ -32,7 +34,7 @@ _PATTERNS = {
 
 
 def is_as_shown(shown: str, said: str) -> bool:
-    """Whether they are the same but for times, rates, sizes, names of workers, process ids, ports, versions and paths.
+    """Whether they are the same but for times, rates, sizes, names of workers, process ids, ports, tokens, versions and paths.
 
     A line ``...`` stands for any lines or none, and ``...`` within a line for anything in it.
     """
