@@ -1,4 +1,4 @@
-"""Every link in the README and docs/ that stays in the project leads to a file, and to a heading where it names one."""
+"""Every link in a page that stays in the project leads to a file, and to a heading where it names one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
     assert [link for link in links if not is_elsewhere(link) and not leads_somewhere(page, link)] == []
@@ -20,6 +23,18 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("link", ["gone.md", "#gone", "distributed.md#gone", "gone.md#what-is-not"])
 def test_a_dead_link_is_seen(link: str) -> None:
     assert not leads_somewhere(ROOT / "docs" / "distributed.md", link)
+
+
+def test_the_map_of_the_code_names_what_there_is() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {
+        path
+        for path in re.findall(r"`([\w./*-]+)`", prose_of(contributing))
+        if re.search(r"/|\.(py|md|yml|toml)$", path)
+    }
+    made = {"build/site"}
+    rooms = (ROOT, ROOT / "src" / "papertiger_shm")
+    assert [path for path in sorted(paths - made) if not any([*room.glob(path)] for room in rooms)] == []
 
 
 def is_elsewhere(link: str) -> bool:
@@ -39,4 +54,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def prose(page: Path) -> str:
-    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return prose_of(page.read_text(encoding="utf-8"))
+
+
+def prose_of(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)

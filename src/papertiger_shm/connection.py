@@ -171,15 +171,22 @@ class Connection:
         self._backend.close()
 
     def stats(self) -> dict[str, Any]:
-        """Figures of the store: items, collections, bytes used and reserved, commits, reads, writer pid and more.
+        """Figures of the store, by name; on a server ``url``, ``items``, ``collections`` and ``commits`` alone.
 
-        ``reads`` are calls that read, of all connections, each of which tells of its own about twice a second;
-        ``reader_retries`` are those of them that had to start over.
+        ``items`` and ``collections`` (tables in namespaces that hold any); ``bytes_used``, ``bytes_live``,
+        ``bytes_free`` and ``bytes_quarantined`` (freed, and perhaps still read), ``bytes_reserved`` (taken from the
+        system) and ``bytes_max``; ``commits``; ``reads``, of all connections, each of which tells of its own about
+        twice a second, and ``reader_retries``, those of them that a write had overtaken; ``generation`` (managers that
+        have opened it); ``clients`` and ``sessions``; ``writer_pid``; ``name``, ``url``,
+        ``kind`` and ``segment``, the name of the shared memory.
         """
         return self._open().stats()
 
     def verify(self) -> dict[str, Any]:
-        """Check everything stored, in time that grows with it. Gives figures; raises ``CorruptSegment``."""
+        """Check everything stored, in time that grows with it, while writes wait. Raises ``CorruptSegment``.
+
+        Gives figures of what was gone through, by name, as ``records``, ``collections`` and ``bytes_used``.
+        """
         return self._open().verify()
 
     def collections(self) -> list[tuple[str, str, int]]:

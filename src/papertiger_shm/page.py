@@ -19,8 +19,8 @@ class Page:
     ``object``: always ``"list"``; ``data``: list of dict; ``has_more``: whether items follow in the direction of
     paging; ``url``: the path of the list, as ``"/v1/events"``.
 
-    ``following`` fetches the page that comes after the item with the given id, in the direction of paging;
-    ``backwards`` says that this direction is towards newer items (the page was asked for with ``ending_before``).
+    It is what ``Store.list`` gives. ``len(page)``, ``page[0]`` and iteration are those of ``data``; an empty page is
+    false.
     """
 
     object = "list"
@@ -34,6 +34,10 @@ class Page:
         following: Callable[[str], Page] | None = None,
         backwards: bool = False,
     ) -> None:
+        """``following`` fetches the page that comes after the item with the given id, in the direction of paging.
+
+        ``backwards``: this direction is towards newer items; the page was asked for with ``ending_before``.
+        """
         self.data = data
         self.has_more = has_more
         self.url = url

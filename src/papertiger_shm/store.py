@@ -50,7 +50,7 @@ _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 class Store(Declared, abstract=True):
     """A table of items that many processes read directly and one process writes.
 
-    Subclass it to declare a table::
+    Subclass it to declare a table:
 
         class Customers(Store, table="paper_tiger_customers", resource="customer", prefix="cus",
                         indexes=("email", "metadata.plan")):
@@ -190,12 +190,15 @@ class Store(Declared, abstract=True):
         return self._view().count()
 
     def list_namespace(self, namespace: str) -> Items:
-        """All items of exactly this namespace, newest first."""
+        """All items of exactly this namespace, newest first, from one consistent view; not those of "a/b" for "a"."""
         view = self._connection.view(self.table_name, check_namespace(namespace))
         return [decode(payload) for payload in view.scan(())]
 
     def find_by(self, field: str, value: Any) -> Items:
-        """All items of the current namespace with ``value`` in the indexed ``field``, newest first."""
+        """All items of the current namespace with ``value`` in the indexed ``field``, newest first, as of one moment.
+
+        Raises ``InvalidRequest`` for a field without an index, and for a value that no index can hold.
+        """
         if not isinstance(field, str):
             raise InvalidRequest(f"find_by: the field is {shown(field)}; it is the name of an index, a str")
         filters = self._filters("find_by", {field: value})
@@ -261,7 +264,7 @@ class Store(Declared, abstract=True):
         return len(puts)
 
     def delete(self, id: str) -> None:
-        """Delete the item; nothing happens where there is none."""
+        """Delete the item; nothing happens where there is none. Raises ``InvalidRequest`` for an id that is no str."""
         if deletion := self._deletion(id):
             self._connection.commit(deletion)
 
@@ -463,7 +466,8 @@ class Store(Declared, abstract=True):
 
         The suffix of ``path`` decides: ``.jsonl`` for JSON Lines (bytes and datetimes as tagged objects) or
         ``.msgpack``. The file is there once it is complete; one that was there before is replaced then.
-        ``progress(done, total)`` is called now and then with numbers of items.
+        ``progress(done, total)`` is called now and then with numbers of items. Raises ``InvalidRequest`` for another
+        suffix, and ``OSError`` for a file that cannot be written.
         """
         from papertiger_shm import transfer
 
@@ -474,6 +478,7 @@ class Store(Declared, abstract=True):
 
         Goes in batches of up to 1,000 items or 4 MiB, each all or nothing. Bad input raises ``InvalidItem``, which
         names file and line and says how many items had gone in. ``progress(done, total)`` gets bytes of the file.
+        Raises ``InvalidRequest`` for another suffix, and ``OSError`` for a file that cannot be read.
         """
         from papertiger_shm import transfer
 

@@ -302,6 +302,23 @@ def serve(ctx: click.Context, store: str | None, max_size: str, http: str | None
     ctx.exit(serve(store, max_size=max_size, http=host_and_port(http), as_json=as_json))
 
 
+@papertiger_shm.command()
+@STORE
+@click.option("--http", metavar="[HOST:]PORT", help="Where to serve the page; without it, a free port of 127.0.0.1.")
+@JSON
+@click.pass_context
+def ui(ctx: click.Context, store: str | None, http: str | None, as_json: bool) -> None:
+    """Show a running store in a browser: namespaces, items, events, and runs of tests; writes nothing.
+
+    Prints the address to open, which opens once: the browser gets a cookie for it, and whoever has none sees nothing.
+    Without HOST only this machine reaches it. Ctrl-C ends it. NAME|URL is the store's name or URL; without it,
+    $PAPERTIGER_URL.
+    """
+    from papertiger_shm.cli.ui import ui
+
+    ctx.exit(ui(store, http=host_and_port(http), as_json=as_json))
+
+
 def host_and_port(address: str | None) -> tuple[str, int] | None:
     """The address as typed: ``127.0.0.1:8080``, ``[::1]:8080``, ``:8080`` or ``8080``."""
     if address is None:

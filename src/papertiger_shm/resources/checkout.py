@@ -77,7 +77,7 @@ class Stores(Generic[Kind]):
         return iter(self._stores.values())
 
     def __getitem__(self, name: str) -> Kind:
-        """The store of this name, as ``checkout["payment_intents"]``; KeyError where there is none."""
+        """The store of this name, as ``checkout["payment_intents"]``; ``KeyError`` where there is none."""
         return self._stores[name]
 
     def __repr__(self) -> str:
@@ -85,7 +85,10 @@ class Stores(Generic[Kind]):
 
 
 class Checkout(Stores[Store]):
-    """A handle of each resource store. With ``namespace`` None each call goes to the namespace that is current then."""
+    """A handle of each resource store, as attributes: ``checkout.payment_intents``.
+
+    ``namespace``: where all of them read and write; None is the namespace that is current at each call.
+    """
 
     accounts: Accounts
     application_fee_refunds: ApplicationFeeRefunds

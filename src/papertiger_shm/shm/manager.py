@@ -45,8 +45,9 @@ class Manager:
     """Owns a store: its segment and the one process that writes to it.
 
     ``name``: 1 to 64 letters, digits, dots, dashes and underscores; None makes one up. ``max_size``: how large the
-    store may ever get, as bytes or a str such as "64 MiB"; memory is only taken as it is needed. ``restart``: start
-    the writer process again should it die; it takes over the same data.
+    store may ever get, from 64 KiB up, as bytes or a str such as "64 MiB"; memory is only taken as it is needed.
+    ``restart``: start the writer process again should it die; it takes over the same data. Raises ``InvalidRequest``
+    for a name or a size that cannot be used.
 
     The store lasts until ``stop()``, the end of the ``with`` block, or the end of this process in whatever way.
     In a child made by fork a Manager owns nothing, but ``connect`` works.
@@ -69,7 +70,7 @@ class Manager:
 
     @property
     def pid(self) -> int:
-        """Process id of the writer process. Raises InvalidRequest while there is none."""
+        """Process id of the writer process. Raises ``InvalidRequest`` while there is none."""
         started = self._owner.started
         if started is None:
             raise InvalidRequest(f"the manager of {self.url} has no writer process: start() it first")
@@ -78,8 +79,10 @@ class Manager:
     def start(self) -> Manager:
         """Start the writer process and return when it accepts clients; again does nothing.
 
-        Data that a manager of this name left when it was killed is taken over. Raises AlreadyExists where a living
-        manager has the name, StoreFull, AccessDenied, and CorruptSegment for data that cannot be taken over.
+        Data that a manager of this name left when it was killed is taken over. Raises
+        ``AlreadyExists`` where a living manager has the name, ``StoreFull`` where the machine's shared memory is,
+        ``AccessDenied`` where the place is another user's, ``CorruptSegment`` for data that cannot be taken over, and
+        ``ManagerUnavailable`` where the process does not come up.
         """
         self._owner.start()
         return self
@@ -89,7 +92,11 @@ class Manager:
         self._owner.stop()
 
     def connect(self) -> Connection:
-        """A new connection to the store."""
+        """A new connection to the store, which may be closed before or after the manager stops.
+
+        Raises ``InvalidRequest`` where the manager has not been started, and ``ManagerUnavailable`` where it has died
+        and could not be started again.
+        """
         from ..connection import connect
 
         if self._owner.failure is not None:

@@ -24,7 +24,8 @@ __all__ = ["ChildSpec", "Supervisor"]
 class ChildSpec:
     """One manager to be supervised: ``Manager(name, **options)``, known to its supervisor as ``id``.
 
-    The supervisor decides about restarts, so an option ``restart`` has no effect.
+    ``options``: keyword arguments of ``Manager``, as ``{"max_size": "64 MiB"}``. The supervisor decides about restarts,
+    so ``restart`` among them has no effect.
     """
 
     id: str
@@ -36,7 +37,8 @@ class Supervisor:
     """Starts managers in the order given, restarts each that dies, and stops them in reverse order.
 
     More than ``max_restarts`` within ``max_seconds``, of all children together, are too many: then every child is
-    stopped, and ``check()`` and ``stop()`` raise ManagerUnavailable, once, saying so.
+    stopped, and ``check()`` and ``stop()`` raise ``ManagerUnavailable``, once, saying so. Raises ``InvalidRequest`` for
+    two children by one id, and for limits that cannot be used.
     """
 
     def __init__(self, children: Iterable[ChildSpec], max_restarts: int = 3, max_seconds: float = 5) -> None:
@@ -62,14 +64,14 @@ class Supervisor:
         return MappingProxyType(self._managers)
 
     def __getitem__(self, id: str) -> Manager:
-        """The child with this id. Raises InvalidRequest where there is none, or none yet."""
+        """The child with this id. Raises ``InvalidRequest`` where there is none, or none yet."""
         if id not in self._managers:
             known = ", ".join(sorted(self._managers)) or "none: start() it first"
             raise InvalidRequest(f"the supervisor was asked for its child {id!r}, and its children are {known}")
         return self._managers[id]
 
     def start(self) -> Supervisor:
-        """Start all children, or none if one cannot be started; again does nothing."""
+        """Start all children; again does nothing. If one cannot be started, none is, and what it raised is raised."""
         if self._managers:
             return self
         self._restarts.clear()
@@ -86,12 +88,12 @@ class Supervisor:
         return self
 
     def stop(self) -> None:
-        """Stop all children; again does nothing. Raises ManagerUnavailable if they had died too often before."""
+        """Stop all children; again does nothing. Raises ``ManagerUnavailable`` if they had died too often."""
         self._stop_all()
         self.check()
 
     def check(self) -> None:
-        """Raise ManagerUnavailable if the children died too often and have been stopped; once."""
+        """Raise ``ManagerUnavailable`` if the children died too often and have been stopped; once."""
         with self._lock:
             failure, self._failure = self._failure, None
         if failure is not None:

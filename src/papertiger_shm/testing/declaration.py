@@ -118,7 +118,7 @@ def shared_fixture(
     a function of a module, called with the value where the owner was killed before its own teardown. ``frozen``: hand
     out one object, which cannot be changed, instead of a fresh one to each test; for large values.
 
-    Raises InvalidRequest for arguments that cannot be used.
+    Raises ``InvalidRequest`` for arguments that cannot be used.
     """
     if serializer not in (None, "dill"):
         raise InvalidRequest(f"shared_fixture: serializer is {serializer!r}; it is None or 'dill'")
