@@ -12,7 +12,7 @@ _VARIES = re.compile(
     | (?P<address>127\.0\.0\.1:\d+)
     | (?P<token>(?<=token=)[\w-]+)
     | (?P<version>\b\d+\.\d+\.\d+\b)
-    | (?P<process>(?<=manager\ )\d+|(?<=pid\ )\d+|(?<=PID\ )\d+)
+    | (?P<process>(?<=manager\ )\d+|(?<=pid\ )\d+|(?<=PID\ )\d+|(?<=writer\ )\d+)
     | (?P<worker>\bgw\d+\b)
     | (?P<measured>\b\d[\d.,]*(?=\ ?(?:s|ms|us|MB|KB|MiB|KiB|GiB|%)(?!\w)|\ seconds|\ a\ second|\ per\ second))
     | (?P<space>[ ]+)

@@ -3,8 +3,8 @@
 What is done with a block is not known here.
 
 - A block whose first line is ``# name.ext`` is that file. So a reader sees its name wherever the page is rendered.
-- Blocks are one project with those that share their directory. In a tutorial that is the whole page, from its first
-  block to its last; on any other page each section, whatever its level, is a project of its own.
+- Blocks are one project with those that share their directory. In a tutorial, and on that of the command line, that is the
+  whole page, from its first block to its last; on any other page each section, whatever its level, is its own project.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TUTORIALS = ROOT / "docs" / "tutorials"
+ONE_PROJECT = {*(ROOT / "docs" / "tutorials").glob("*.md"), ROOT / "docs" / "command-line.md"}
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").glob("*.md"))]
 
@@ -79,7 +79,7 @@ def projects() -> dict[str, list[Block]]:
     found: dict[str, list[Block]] = {}
     for page in PAGES:
         for block in blocks(page):
-            name = block.page if TUTORIALS in page.parents else f"{block.page}: {block.section}"
+            name = block.page if page in ONE_PROJECT else f"{block.page}: {block.section}"
             found.setdefault(name, []).append(block)
     return found
 
