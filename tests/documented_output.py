@@ -34,9 +34,10 @@ _PATTERNS = {
 
 
 def is_as_shown(shown: str, said: str) -> bool:
-    """Whether they are the same but for times, rates, sizes, names of workers, process ids, ports, tokens, versions and paths.
+    """Whether they are the same, but for what is another each time.
 
-    A line ``...`` stands for any lines or none, and ``...`` within a line for anything in it.
+    That is times, rates, sizes, names of workers, process ids, ports, tokens, versions and paths. A line ``...`` stands
+    for any lines or none, and ``...`` within a line for anything in it.
     """
     lines = [r"(?:.*\n)*" if line.strip() == "..." else f"{_pattern(line.rstrip())} *\n" for line in _lines(shown)]
     return re.fullmatch("".join(lines), "".join(f"{line}\n" for line in _lines(said))) is not None

@@ -3,8 +3,9 @@
 What is done with a block is not known here.
 
 - A block whose first line is ``# name.ext`` is that file. So a reader sees its name wherever the page is rendered.
-- Blocks are one project with those that share their directory. In a tutorial, and on that of the command line, that is the
-  whole page, from its first block to its last; on any other page each section, whatever its level, is its own project.
+- Blocks are one project with those that share their directory. In a tutorial, and on the page of the command
+  line, that is all of it, from its first block to its last; on any other page each section, whatever its level, is a
+  project of its own.
 """
 
 from __future__ import annotations

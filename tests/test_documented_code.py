@@ -28,7 +28,7 @@ NOT_RUN = {
             "tests/release/test_artefacts.py compares"
         ),
     },
-    "docs/command-line.md": {"papertiger-shm ls": "has a process id in a column; tests/test_cli_looking.py looks at it"},
+    "docs/command-line.md": {"papertiger-shm ls": "tells a process id; tests/test_cli_looking.py looks"},
     "docs/distributed.md": {
         'connection = connect("valkey://any-node:6379?cluster=true&name=ci")': "tests/test_valkey_cluster.py has nodes",
         "host-a$ pytest -n 8 --papertiger-url='valkey://build-host/0?name=ci' --papertiger-run=build-1234": (
