@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["Ran", "run_suite"]
+__all__ = ["Ran", "run_suite", "surroundings"]
 
 PATIENCE = 240
 
@@ -35,12 +35,10 @@ def run_suite(directory: Path, *arguments: str, environment: Mapping[str, str] |
     """``pytest`` in that directory, with those arguments."""
     # Of the plugins that are here for other tests, one warns where nobody has configured it.
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", *plugin(), *arguments]
-    foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE", "PAPERTIGER_RUN")
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     done = subprocess.run(
         command,
         cwd=directory,
-        env={**variables, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
+        env=surroundings(environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -49,6 +47,13 @@ def run_suite(directory: Path, *arguments: str, environment: Mapping[str, str] |
         check=False,
     )
     return Ran(done.returncode, done.stdout)
+
+
+def surroundings(further: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that is to see nothing of the run that it is started from."""
+    foreign = ("PYTEST", "PAPERTIGER_URL", "PAPERTIGER_NAMESPACE", "PAPERTIGER_RUN")
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    return {**variables, "PYTHONDONTWRITEBYTECODE": "1", **further}
 
 
 def plugin() -> list[str]:

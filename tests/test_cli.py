@@ -81,7 +81,9 @@ def word_of(segment: str, index: int, value: int) -> None:
 # --- what all commands have in common -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["check", "gc", "dump", "load", "stop", "serve", "stats", "demo"])
+@pytest.mark.parametrize(
+    "command", ["check", "gc", "dump", "load", "stop", "serve", "stats", "demo", "ls", "get", "top", "ui", "completion"]
+)
 def test_every_command_has_help(command: str) -> None:
     assert f"papertiger-shm {command} [OPTIONS]" in said(command, "--help")
 

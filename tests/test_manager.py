@@ -17,6 +17,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,7 @@ from papertiger_shm.shm.manager import Manager
 from papertiger_shm.shm.rendezvous import Place
 from papertiger_shm.shm.size import parse_size
 from papertiger_shm.shm.supervisor import ChildSpec, Supervisor
+from papertiger_shm.shm.tally import TELL_SECONDS, Tally
 
 SIZE = "16 MiB"
 
@@ -252,6 +254,78 @@ def test_the_retries_of_a_reader_that_only_reads_are_told_when_it_goes(backend: 
     attached.reader.retries = 5
     other.close()
     eventually(lambda: backend.stats()["reader_retries"] == 5, "the retries were never told")
+
+
+def test_reads_are_counted_whatever_they_give(backend: ShmBackend) -> None:
+    backend.commit([put("a"), put("b")])
+    before = backend.stats()["reads"]
+    things = backend.collection("t", "ns")
+    for _ in range(1_000):
+        things.get("a")
+    things.get("none")
+    things.count()
+    things.page(2, None, None, [])
+    things.scan([])
+    things.get_many(["a", "b"])
+    others = [backend.collection("t", f"ns/{number}") for number in range(5)]
+    for _ in range(3_000):
+        for other in others:
+            other.get("a")
+    assert backend.stats()["reads"] - before == 1_005 + 15_000
+
+
+def test_who_only_reads_is_seen_meanwhile(backend: ShmBackend, manager: Manager) -> None:
+    backend.commit([put("a")])
+    reading = open_backend(manager.name, start=False, timeout=30)
+    things = reading.collection("t", "ns")
+    read = 0
+
+    def seen() -> int:
+        nonlocal read
+        for _ in range(100):
+            things.get("a")
+        read += 100
+        return backend.stats()["reads"]
+
+    first = eventually(seen, "the reads were never told")
+    eventually(lambda: seen() > first, "they were told once only")
+    reading.close()
+    eventually(lambda: backend.stats()["reads"] == read, "the last of them were never told")
+
+
+def test_a_slow_reader_is_seen_as_soon_as_a_quick_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("papertiger_shm.shm.tally.time.monotonic", lambda: now)
+    tally = Tally()
+    ticks = tally.ticks
+    for pause in (1e-6, 1e-3, 0.1, 2.0):
+        looks = []
+        for _ in range(5_000):
+            now += pause
+            for _ in ticks:
+                break
+            else:
+                ticks = tally.go_on(ticks)
+                looks.append(now)
+        # It takes one turn at the old pace to see the new one.
+        assert max(later - sooner for sooner, later in pairwise(looks[1:])) <= max(pause, TELL_SECONDS) + pause
+    assert tally.reads == 20_000
+
+
+def test_a_child_does_not_tell_what_its_parent_read(backend: ShmBackend, manager: Manager) -> None:
+    backend.commit([put("a")])
+    things = backend.collection("t", "ns")
+    for _ in range(10):
+        things.get("a")
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            things.get("a")
+            os._exit(backend.stats()["reads"])
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert backend.stats()["reads"] == 11
 
 
 # ---- increment --------------------------------------------------------------------------------------------------
@@ -1142,7 +1216,10 @@ NONSENSE: list[Any] = [
     [1, wire.READ, b"c", "count", [1]],
     [1, wire.READ, b"c", "get_many", [b"k"]],
     [1, wire.READ],
-    [1, wire.RETRIES, "many"],
+    [1, wire.READS, "many", 0],
+    [1, wire.READS, 0, -1],
+    [1, wire.READS, 1 << 48, 0],
+    [1, wire.READS, 1],
     [1, wire.AWAIT, b"c"],
     [1, wire.AWAIT, "c", True],
     [1, wire.AWAIT, b"c", 1],

@@ -27,7 +27,9 @@ def names_required() -> set[str]:
     return {re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower() for requirement in requires(DISTRIBUTION) or []}
 
 
-@pytest.mark.parametrize("name", ["py.typed", "data/stripe_events.jsonl", "data/NOTICE"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "data/stripe_events.jsonl", "data/NOTICE", "ui/templates/page.html", "ui/static/ui.js"]
+)
 def test_data_is_shipped_inside_the_package(name: str) -> None:
     assert files("papertiger_shm").joinpath(*name.split("/")).is_file()
 

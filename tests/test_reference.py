@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import papertiger_shm
-from papertiger_shm import Store, http, testing
+from papertiger_shm import Store, http, testing, ui
 from papertiger_shm.testing import plugin
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +27,7 @@ def directives() -> list[tuple[str, str]]:
         ("papertiger_shm", papertiger_shm.__all__),
         ("papertiger_shm.testing", testing.__all__),
         ("papertiger_shm.http", http.__all__),
+        ("papertiger_shm.ui", ui.__all__),
     ],
 )
 def test_each_public_name_is_on_one_page(room: str, names: list[str]) -> None:

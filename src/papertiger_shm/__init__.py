@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from papertiger_shm.aio.connection import AsyncConnection, async_connect
     from papertiger_shm.aio.store import AsyncStore
     from papertiger_shm.aio.watch import AsyncWatch
-    from papertiger_shm.connection import Connection, Transaction, connect, leftovers, remove_leftover
+    from papertiger_shm.connection import Connection, Transaction, connect, leftovers, remove_leftover, stores
     from papertiger_shm.errors import (
         AccessDenied,
         AlreadyExists,
@@ -165,6 +165,7 @@ __all__ = [
     "leftovers",
     "namespace",
     "remove_leftover",
+    "stores",
 ]
 
 _HOMES = {
@@ -172,7 +173,7 @@ _HOMES = {
     "aio.connection": ("AsyncConnection", "async_connect"),
     "aio.store": ("AsyncStore",),
     "aio.watch": ("AsyncWatch",),
-    "connection": ("Connection", "Transaction", "connect", "leftovers", "remove_leftover"),
+    "connection": ("Connection", "Transaction", "connect", "leftovers", "remove_leftover", "stores"),
     "errors": (
         "AccessDenied",
         "AlreadyExists",

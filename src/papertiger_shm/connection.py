@@ -38,6 +38,7 @@ __all__ = [
     "leftovers",
     "remove_leftover",
     "start_manager",
+    "stores",
 ]
 
 URL_VARIABLE: Final = "PAPERTIGER_URL"
@@ -174,8 +175,9 @@ class Connection:
 
         ``items`` and ``collections`` (tables in namespaces that hold any); ``bytes_used``, ``bytes_live``,
         ``bytes_free`` and ``bytes_quarantined`` (freed, and perhaps still read), ``bytes_reserved`` (taken from the
-        system) and ``bytes_max``; ``commits``; ``reader_retries`` (reads that were overtaken by a write);
-        ``generation`` (managers that have opened it); ``clients`` and ``sessions``; ``writer_pid``; ``name``, ``url``,
+        system) and ``bytes_max``; ``commits``; ``reads``, of all connections, each of which tells of its own about
+        twice a second, and ``reader_retries``, those of them that a write had overtaken; ``generation`` (managers that
+        have opened it); ``clients`` and ``sessions``; ``writer_pid``; ``name``, ``url``,
         ``kind`` and ``segment``, the name of the shared memory.
         """
         return self._open().stats()
@@ -407,7 +409,15 @@ def child_spec(id: str, name: str | None = None, **options: Any) -> ChildSpec:
     return ChildSpec(id=id, name=name, options=options)
 
 
-# ---- what dead runs left ------------------------------------------------------------------------------------------
+# ---- what there is, and what dead runs left ------------------------------------------------------------------------
+
+
+def stores() -> list[str]:
+    """The URLs of this user's stores that have a manager just now, by name; servers are not asked."""
+    from papertiger_shm.shm.channel import listens
+    from papertiger_shm.shm.rendezvous import Place, names
+
+    return [place.url for place in map(Place, names()) if listens(place)]
 
 
 def leftovers(*, everywhere: bool = False) -> list[Leftover]:

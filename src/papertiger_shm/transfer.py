@@ -22,7 +22,7 @@ from papertiger_shm import codec
 from papertiger_shm.backend import Put
 from papertiger_shm.errors import InvalidItem, InvalidRequest, PaperTigerError
 
-__all__ = ["dump", "load"]
+__all__ = ["dump", "json_line", "load"]
 
 Progress = Callable[[int, int], object]
 
@@ -47,7 +47,7 @@ def dump(
         with open(partial, "xb") as file:
             total = len(newest_first)
             for done, payload in enumerate(reversed(newest_first), 1):
-                file.write(payload if suffix == ".msgpack" else _line(codec.decode(payload)))
+                file.write(payload if suffix == ".msgpack" else json_line(codec.decode(payload)) + b"\n")
                 if progress is not None and (done % _REPORT_EVERY == 0 or done == total):
                     progress(done, total)
             file.flush()
@@ -163,14 +163,15 @@ def _json_items(file: BinaryIO) -> Iterator[tuple[str, Any, int]]:
         yield f"line {number}", item, done
 
 
-def _line(item: dict[str, Any]) -> bytes:
+def json_line(item: dict[str, Any]) -> bytes:
+    """The item as JSON on one line, in UTF-8, without the line's end; what JSON does not have is written as objects."""
     try:
         text = _encoder.encode(item)
         if '{"$' in text:
             raise ValueError
     except (TypeError, ValueError):
         text = _encoder.encode(_tagged(item))
-    return text.encode() + b"\n"
+    return text.encode()
 
 
 def _tagged(value: Any) -> Any:

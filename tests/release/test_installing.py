@@ -11,7 +11,7 @@ from release.interpreters import Environment, at_hand
 
 PYTHONS = at_hand()
 
-BROUGHT = {"": set(), "fast": set(), "http": {"starlette", "uvicorn"}, "valkey": {"valkey"}}
+BROUGHT = {"": set(), "fast": set(), "http": {"jinja2", "markupsafe", "starlette", "uvicorn"}, "valkey": {"valkey"}}
 """What modules of the package import that is not there without the extra. ``fast`` is used where it is found."""
 
 NEVER_BROUGHT = {"pytest"}

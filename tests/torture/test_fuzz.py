@@ -391,7 +391,7 @@ def a_request(chance: random.Random) -> list[Any]:
             [number, wire.STATS],
             [number, wire.AWAIT, table, chance.random() < 0.5],
             [number, wire.PING],
-            [0, wire.RETRIES, chance.randrange(10)],
+            [0, wire.READS, chance.randrange(10), chance.randrange(10)],
         ]
     )
 

@@ -5,6 +5,8 @@ No command does its work here; each imports its own file when it is called, so t
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -28,8 +30,28 @@ def papertiger_shm() -> None:
     """One table, many processes: reads straight from shared memory, writes through one process."""
 
 
-STORE = click.argument("store", required=False, metavar="[NAME|URL]")
+def completing(names: str) -> Callable[..., Any]:
+    """What completes a word: names are looked up by ``completion``, which is not loaded before a shell asks."""
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> Any:
+        from papertiger_shm.cli import completion
+
+        return getattr(completion, names)(context, parameter, typed)
+
+    return complete
+
+
+TABLES, NAMESPACES = completing("tables"), completing("namespaces")
+
+STORE = click.argument("store", required=False, metavar="[NAME|URL]", shell_complete=completing("stores"))
 JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+
+
+def store_and_last(places: tuple[str, ...], last: str) -> tuple[str | None, str]:
+    """The optional store that was typed, and what comes after it."""
+    if len(places) > 2:
+        raise click.UsageError(f"at most a store and {last} can be given, not {len(places)} arguments")
+    return (places[0] if len(places) == 2 else None), places[-1]
 
 
 @papertiger_shm.command()
@@ -47,6 +69,88 @@ def demo(ctx: click.Context, seconds: float, workers: int) -> None:
     ctx.exit(run(seconds=seconds, workers=workers))
 
 
+TABLE = click.option(
+    "--table", default="paper_tiger_events", show_default=True, help="Which table.", shell_complete=TABLES
+)
+NAMESPACE = click.option(
+    "--namespace",
+    help="Which namespace; else $PAPERTIGER_NAMESPACE, else global.",
+    shell_complete=NAMESPACES,
+)
+
+
+@papertiger_shm.command()
+@STORE
+@click.option("--stores", is_flag=True, help="List the stores that run; done also where no store is named.")
+@click.option("--table", help="List the items of this table, newest first.", shell_complete=TABLES)
+@click.option(
+    "--namespace",
+    help="Which namespace; of a table, else $PAPERTIGER_NAMESPACE, else global.",
+    shell_complete=NAMESPACES,
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many items at most.")
+@click.option("--starting-after", metavar="ID", help="Items behind this one.")
+@click.option("--type", metavar="TYPE", help="Items of this type, of a table that has it for an index.")
+@JSON
+def ls(
+    store: str | None,
+    stores: bool,
+    table: str | None,
+    namespace: str | None,
+    limit: int,
+    starting_after: str | None,
+    type: str | None,
+    as_json: bool,
+) -> None:
+    """List what a store holds: its tables and namespaces, or with --table the items of one of them.
+
+    NAME|URL is the store's name ("ci") or URL ("shm://ci"); without it, $PAPERTIGER_URL, and without that the stores
+    that run are listed. Without --table, --namespace takes the namespaces below it along.
+    """
+    from papertiger_shm.cli import ls
+
+    if stores and (store or table or namespace):
+        raise click.UsageError("--stores lists all stores that run: give no store, table or namespace with it")
+    if table is None and (starting_after is not None or type is not None):
+        raise click.UsageError("--starting-after and --type are about items: name their table, with --table")
+    if stores or (store is None and not os.environ.get("PAPERTIGER_URL")):
+        if table is not None or namespace is not None:
+            raise click.UsageError(
+                "no store was named and $PAPERTIGER_URL is not set: name one, `ls` lists those that run"
+            )
+        ls.list_stores(as_json=as_json)
+    elif table is None:
+        ls.list_collections(store, namespace=namespace, as_json=as_json)
+    else:
+        ls.list_items(
+            store,
+            table=table,
+            namespace=namespace,
+            limit=limit,
+            starting_after=starting_after,
+            type=type,
+            as_json=as_json,
+        )
+
+
+@papertiger_shm.command()
+@click.argument("places", nargs=-1, required=True, metavar="[NAME|URL] ID", shell_complete=completing("store_or_id"))
+@click.option("--table", help="Which table; else it is looked for in all of the namespace.", shell_complete=TABLES)
+@NAMESPACE
+@click.option("--full", is_flag=True, help="Fold nothing on a terminal.")
+@JSON
+def get(places: tuple[str, ...], table: str | None, namespace: str | None, full: bool, as_json: bool) -> None:
+    """Print one item as JSON.
+
+    On a terminal deep and long values are folded; a pipe, --full and --json get all of it. What JSON does not have is
+    written as dump does, as {"$bytes": "aGk="}. Exit status 1 if there is no such item, or several in different tables.
+    """
+    from papertiger_shm.cli.get import get
+
+    store, id = store_and_last(places, "an id")
+    get(store, id, table=table, namespace=namespace, full=full, as_json=as_json)
+
+
 @papertiger_shm.command()
 @STORE
 @JSON
@@ -62,18 +166,33 @@ def stats(store: str | None, as_json: bool) -> None:
 
 @papertiger_shm.command()
 @STORE
-@click.option("--run", is_flag=True, required=True, help="The workers of a run of tests, and what they share.")
+@click.option("--run", is_flag=True, help="Only the workers of the runs of tests, and what they share; once.")
+@click.option("--once", is_flag=True, help="Show it once, as where there is no terminal.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds from one look to the next, and for the figures per second.",
+)
 @JSON
-def top(store: str | None, run: bool, as_json: bool) -> None:
-    """Show what goes on in a store just now.
+@click.pass_context
+def top(ctx: click.Context, store: str | None, run: bool, once: bool, interval: float, as_json: bool) -> None:
+    """Show what goes on in a store just now, again and again; q or Ctrl-C ends it.
 
-    Of each pytest worker: its test, for how long, its namespace and the items in it, and what it waits for. Of each
-    shared fixture: who owns it, and who has it. NAME|URL is the store's name or URL, as the run's $PAPERTIGER_URL;
-    without it, that variable.
+    Who writes, reads and commits per second, memory, and the collections with the most items. Of each pytest worker:
+    its test, for how long, its namespace and the items in it, and what it waits for. Of each shared fixture: who owns
+    it, and who has it. Elsewhere than on a terminal it is shown once. NAME|URL is the store's name or URL; without it,
+    $PAPERTIGER_URL. Exit status 1 if the store stops meanwhile.
     """
-    from papertiger_shm.cli.top import show
+    if run:
+        from papertiger_shm.cli.runs import show
 
-    show(store, as_json=as_json)
+        show(store, as_json=as_json)
+        return
+    from papertiger_shm.cli.top import top
+
+    ctx.exit(top(store, once=once, interval=interval, as_json=as_json))
 
 
 @papertiger_shm.command()
@@ -109,16 +228,9 @@ def gc(store: str | None, dry_run: bool, everywhere: bool, as_json: bool) -> Non
     collect(store, everywhere=everywhere, dry_run=dry_run, as_json=as_json)
 
 
-STORE_AND_FILE = click.argument("places", nargs=-1, required=True, metavar="[NAME|URL] FILE")
-TABLE = click.option("--table", default="paper_tiger_events", show_default=True, help="Which table.")
-NAMESPACE = click.option("--namespace", help="Which namespace; else $PAPERTIGER_NAMESPACE, else global.")
-
-
-def store_and_file(places: tuple[str, ...]) -> tuple[str | None, str]:
-    """The optional store and the file that were typed."""
-    if len(places) > 2:
-        raise click.UsageError(f"at most a store and a file can be given, not {len(places)} arguments")
-    return (places[0] if len(places) == 2 else None), places[-1]
+STORE_AND_FILE = click.argument(
+    "places", nargs=-1, required=True, metavar="[NAME|URL] FILE", shell_complete=completing("store_or_file")
+)
 
 
 @papertiger_shm.command()
@@ -133,7 +245,7 @@ def dump(places: tuple[str, ...], table: str, namespace: str | None, as_json: bo
     """
     from papertiger_shm.cli.transfer import dump
 
-    store, file = store_and_file(places)
+    store, file = store_and_last(places, "a file")
     dump(store, file, table=table, namespace=namespace, as_json=as_json)
 
 
@@ -152,7 +264,7 @@ def load(places: tuple[str, ...], table: str, indexes: tuple[str, ...], namespac
     """
     from papertiger_shm.cli.transfer import load
 
-    store, file = store_and_file(places)
+    store, file = store_and_last(places, "a file")
     load(store, file, table=table, indexes=indexes, namespace=namespace, as_json=as_json)
 
 
@@ -190,6 +302,23 @@ def serve(ctx: click.Context, store: str | None, max_size: str, http: str | None
     ctx.exit(serve(store, max_size=max_size, http=host_and_port(http), as_json=as_json))
 
 
+@papertiger_shm.command()
+@STORE
+@click.option("--http", metavar="[HOST:]PORT", help="Where to serve the page; without it, a free port of 127.0.0.1.")
+@JSON
+@click.pass_context
+def ui(ctx: click.Context, store: str | None, http: str | None, as_json: bool) -> None:
+    """Show a running store in a browser: namespaces, items, events, and runs of tests; writes nothing.
+
+    Prints the address to open, which opens once: the browser gets a cookie for it, and whoever has none sees nothing.
+    Without HOST only this machine reaches it. Ctrl-C ends it. NAME|URL is the store's name or URL; without it,
+    $PAPERTIGER_URL.
+    """
+    from papertiger_shm.cli.ui import ui
+
+    ctx.exit(ui(store, http=host_and_port(http), as_json=as_json))
+
+
 def host_and_port(address: str | None) -> tuple[str, int] | None:
     """The address as typed: ``127.0.0.1:8080``, ``[::1]:8080``, ``:8080`` or ``8080``."""
     if address is None:
@@ -198,3 +327,15 @@ def host_and_port(address: str | None) -> tuple[str, int] | None:
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
         raise click.UsageError(f"--http is {address!r}; write HOST:PORT, as 127.0.0.1:0, with a port from 0 to 65535")
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
+@papertiger_shm.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, options, stores, tables and namespaces in a shell.
+
+    Its first line says how to install it, as eval "$(papertiger-shm completion bash)" in ~/.bashrc.
+    """
+    from papertiger_shm.cli.completion import script
+
+    click.echo(script(shell, papertiger_shm))

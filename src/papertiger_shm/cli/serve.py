@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +15,7 @@ import click
 
 from papertiger_shm import GLOBAL, AlreadyExists, InvalidRequest, Manager, ManagerUnavailable, connect
 from papertiger_shm.cli.address import store_url
+from papertiger_shm.cli.ending import until_asked
 
 LOOK_SECONDS = 0.5
 """How often to see whether the store is still there."""
@@ -27,7 +26,7 @@ def serve(store: str | None, *, max_size: str, http: tuple[str, int] | None, as_
 
     ``http``: host and port for Stripe's endpoints; None for none.
     """
-    asked_to_end = _signals()
+    asked_to_end = until_asked()
     url = store_url(store) or os.environ.get("PAPERTIGER_URL")
     manager = Manager(None if url is None else _name(url), max_size=max_size)
     try:
@@ -101,16 +100,3 @@ def _name(url: str) -> str:
             "a Valkey or Redis server is there already"
         )
     return name
-
-
-def _signals() -> Callable[[float], bool]:
-    """A function that waits so many seconds for a signal to end, and says whether there was one.
-
-    Through a pipe and not by an exception, so that starting and stopping a manager are never cut in half.
-    """
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    return lambda seconds: bool(select.select([heard], [], [], seconds)[0])

@@ -22,13 +22,15 @@ def show(store: str | None, *, as_json: bool) -> None:
 
 
 def print_table(figures: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from papertiger_shm.cli import console
 
     table = Table("figure", "value", box=None, header_style="bold")
     for name, value in figures.items():
-        table.add_row(name.replace("_", " "), shown(value))
-    Console().print(table)
+        table.add_row(Text(name.replace("_", " ")), Text(shown(value)))
+    console.show(table)
 
 
 def shown(value: Any) -> str:

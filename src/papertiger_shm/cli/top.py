@@ -1,72 +1,158 @@
-"""``papertiger-shm top --run``: the workers of the runs in one store, and what they share, once."""
+"""``papertiger-shm top``: what goes on in a store, once or again and again. What it is is said in ``snapshot``.
+
+How it is arranged is said here; the terminal that it is shown on again and again belongs to ``live``.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from papertiger_shm import connect
-from papertiger_shm.cli.address import store_url
-from papertiger_shm.testing import runs_in
+from papertiger_shm.cli import console as terminal
+from papertiger_shm.cli.folding import printable
+from papertiger_shm.cli.opening import open_store
+from papertiger_shm.cli.runs import tables_of
+from papertiger_shm.cli.snapshot import PACES, Snapshot, per_second, take
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
+    from rich.text import Text
 
-__all__ = ["show"]
+__all__ = ["Board", "top"]
+
+MIB = 1024 * 1024
+
+GAP = 2
+
+FEWEST_COLLECTIONS = 3
+"""Rows that the collections have even where test runs would fill the screen."""
+
+MOST_COLLECTIONS = 20
+"""Rows where there is no screen's end."""
 
 
-def show(store: str | None, *, as_json: bool) -> None:
-    """Print the runs in ``store`` as tables, or as one JSON list."""
-    with connect(store_url(store)) as connection:
-        url, runs = connection.url, runs_in(connection)
+def top(store: str | None, *, once: bool, interval: float, as_json: bool) -> int:
+    """Show it until someone has seen enough, or once where there is no terminal; the exit status."""
+    with open_store(store) as connection:
+        if not (once or as_json) and terminal.on_terminal() and os.environ.get("TERM") != "dumb":
+            from papertiger_shm.cli.live import watch
+
+            return watch(connection, interval)
+        before = take(connection)
+        time.sleep(interval)
+        after = take(connection)
+    paces = per_second(before, after)
     if as_json:
-        click.echo(json.dumps(runs, indent=2))
-    elif runs:
-        print_runs(runs)
+        click.echo(json.dumps(_plain(after, paces, after.moment - before.moment), indent=2, default=str))
     else:
-        click.echo(f"no run of tests has to do with {url} just now")
+        terminal.show(*Board(after, paces).parts())
+    return 0
 
 
-def print_runs(runs: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    console = Console()
-    for run in runs:
-        console.print(f"run {run['run']}", highlight=False)
-        console.print(_workers(run["workers"]))
-        if run["shared_fixtures"]:
-            console.print(_fixtures(run["shared_fixtures"]))
-
-
-def _workers(workers: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("worker", "state", "test", "for", "namespace", "items", "waits for", box=None, header_style="bold")
-    for worker in workers:
-        waits = worker["waits_for"]
-        cells = (
-            worker["worker"],
-            worker["state"],
-            worker["test"] or "",
-            f"{worker['seconds']:.1f} s",
-            worker["namespace"] or "",
-            f"{worker['items']:,}" if worker["namespace"] else "",
-            f"{waits} ({worker['waits_seconds']:.1f} s)" if waits else "",
-        )
-        table.add_row(*map(Text, cells))  # the brackets in a test's name are no markup
-    return table
+def _plain(snapshot: Snapshot, paces: dict[str, float], seconds: float) -> dict[str, Any]:
+    return {
+        "url": snapshot.url,
+        "figures": snapshot.figures,
+        "seconds": seconds,
+        "per_second": paces,
+        "collections": [
+            {"table": table, "namespace": namespace, "items": items} for table, namespace, items in snapshot.collections
+        ],
+        "runs": snapshot.runs,
+    }
 
 
-def _fixtures(fixtures: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+class Board:
+    """All of it, arranged for a screen's height. ``paces`` are None before they are known."""
 
-    table = Table("shared fixture", "state", "owner", "seconds", "held by", box=None, header_style="bold")
-    for fixture in fixtures:
-        holders = ", ".join(fixture["holders"])
-        cells = (fixture["name"], fixture["state"], fixture["owner"], f"{fixture['seconds']:.2f}", holders)
-        table.add_row(*map(Text, cells))
-    return table
+    def __init__(self, snapshot: Snapshot, paces: dict[str, float] | None, hint: str = "") -> None:
+        self._snapshot = snapshot
+        self._paces = paces
+        self._hint = hint
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.parts(console.height, console.width)
+
+    def parts(self, height: int | None = None, width: int | None = None) -> list[RenderableType]:
+        """What stands below each other, in so many lines and columns; None for as many as it takes."""
+        from rich.text import Text
+
+        blank = Text("")
+        head = [self._title(), *self._figures()]
+        runs = [part for run in self._snapshot.runs for part in tables_of(run)]
+        if height is None:
+            room = MOST_COLLECTIONS
+        else:
+            needed = len(head) + 2 + sum(_height(part) for part in runs) + (1 if runs else 0)
+            room = max(height - needed, FEWEST_COLLECTIONS)
+        return [*head, blank, self._collections(room, width), *([blank, *runs] if runs else [])]
+
+    def _title(self) -> Text:
+        from rich.text import Text
+
+        figures = self._snapshot.figures
+        title = Text(no_wrap=True, overflow="ellipsis")
+        title.append(self._snapshot.url, "bold")
+        if "writer_pid" in figures:
+            title.append(f"  writer {figures['writer_pid']}, generation {figures['generation']}")
+            title.append(f", {_counted(figures['clients'] - 1, 'other client')}")
+        title.append(f"  {self._hint}", "dim")
+        return title
+
+    def _figures(self) -> list[Text]:
+        from rich.text import Text
+
+        figures, paces = self._snapshot.figures, self._paces
+        counts = f"{_counted(figures['items'], 'item')} in {_counted(figures['collections'], 'collection')}"
+        lines = [Text(counts, no_wrap=True, overflow="ellipsis")]
+        known = [pace for pace, figure in PACES.items() if figure in figures]
+        told = Text("", no_wrap=True, overflow="ellipsis")
+        for pace in known:
+            told.append(f"{pace}/s ", "dim").append(f"{paces[pace]:,.0f}" if paces else "-", "bold cyan").append("  ")
+        lines.append(told)
+        if "bytes_live" in figures:
+            used, reserved, most = (figures[f"bytes_{kind}"] for kind in ("live", "reserved", "max"))
+            memory = f"{_mib(used)} used of {_mib(reserved)} reserved, {_mib(most)} at most"
+            lines.append(Text.assemble(("memory ", "dim"), memory, no_wrap=True, overflow="ellipsis"))
+        return lines
+
+    def _collections(self, room: int, width: int | None) -> Table:
+        """The collections with the most items, and how many there are besides."""
+        from rich.table import Table
+        from rich.text import Text
+
+        found: Sequence[tuple[str, str, int]] = self._snapshot.collections
+        shown = found if len(found) <= room else found[: room - 1]
+        count = max([len(f"{items:,}") for _, _, items in shown] + [len("items")])
+        # The longest names are cut, never the counts: left to itself the table would take from all columns alike.
+        names = None if width is None else max(width - count - 2 * GAP, 8)
+        table = Table(box=None, header_style="bold", padding=(0, GAP, 0, 0), pad_edge=False)
+        table.add_column("items", justify="right", no_wrap=True)
+        table.add_column("table", no_wrap=True, overflow="ellipsis", max_width=names and names * 2 // 5)
+        table.add_column("namespace", no_wrap=True, overflow="ellipsis", max_width=names and names - names * 2 // 5)
+        for name, namespace, items in shown:
+            table.add_row(f"{items:,}", Text(printable(name)), Text(printable(namespace)))
+        if len(shown) < len(found):
+            rest = found[len(shown) :]
+            items = sum(items for _, _, items in rest)
+            table.add_row(Text(f"{items:,}", "dim"), Text(f"in {len(rest):,} more", "dim"), "")
+        return table
+
+
+def _height(part: RenderableType) -> int:
+    rows = getattr(part, "row_count", None)
+    return 1 if rows is None else rows + 1
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _mib(count: int) -> str:
+    return f"{count / MIB:,.1f} MiB"

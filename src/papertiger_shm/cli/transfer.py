@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from papertiger_shm import Connection, PaperTigerError, Store
+from papertiger_shm import PaperTigerError
 from papertiger_shm.cli.opening import open_store
+from papertiger_shm.cli.tables import open_table
 
 
 def dump(store: str | None, file: str, *, table: str, namespace: str | None, as_json: bool) -> None:
@@ -34,10 +35,8 @@ def _transfer(
     namespace: str | None,
     as_json: bool,
 ) -> None:
-    made_up = store_class(table, indexes)
     with open_store(store) as connection:
-        kind = made_up if indexes else known_class(connection, table) or made_up
-        items = kind(connection, namespace)
+        items = open_table(connection, table, namespace, indexes)
         with _said_plainly(file), _progress(f"{file}") as progress:
             count = (items.dump if done == "dumped" else items.load)(file, progress=progress)
         answer = {
@@ -54,24 +53,6 @@ def _transfer(
         click.echo(
             f"{done} {count:,} items of {table} in namespace {answer['namespace']!r} of {answer['url']} {way} {file}"
         )
-
-
-def store_class(table: str, indexes: Sequence[str]) -> type[Store]:
-    """A class that declares the table, made up on the spot."""
-    declared = tuple(indexes)
-    try:
-
-        class Table(Store, table=table, resource=table, indexes=declared):
-            """A table that this program knows by name only."""
-
-    except TypeError as error:
-        raise click.UsageError(str(error)) from error
-    return Table
-
-
-def known_class(connection: Connection, table: str) -> type[Store] | None:
-    """The package's own class that declares the table, if there is one."""
-    return next((type(store) for store in connection.checkout() if store.table_name == table), None)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Stripe's read endpoints over HTTP, so that Stripe's own libraries are clients of a store; the extra ``http``.
 
-It stands on the public API alone. Starlette and uvicorn are imported in here and nowhere else in the package, and not
-before ``app`` or ``Server`` is called.
+It stands on the public API alone. Starlette and uvicorn are imported in here and in ``papertiger_shm.ui`` alone, and
+not before ``app`` or ``Server`` is called.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from papertiger_shm import Connection, InvalidRequest
+from papertiger_shm import Connection
+from papertiger_shm.http.installed import see_whether_installed
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -25,7 +26,7 @@ def app(connection: Connection, *, namespace: str | None = None) -> Starlette:
     other, by its path or by the header ``x-paper-tiger-namespace``; None is the current one at each request, that is
     ``$PAPERTIGER_NAMESPACE``, else "global". Raises ``InvalidRequest`` where the extra is not installed.
     """
-    _see_whether_installed("app", "starlette")
+    see_whether_installed("papertiger_shm.http.app", "starlette")
     from papertiger_shm.http.application import application
 
     return application(connection, namespace)
@@ -40,7 +41,7 @@ class Server:
     """
 
     def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
-        _see_whether_installed("Server", "uvicorn")
+        see_whether_installed("papertiger_shm.http.Server", "uvicorn")
         from papertiger_shm.http.listening import Listener
 
         self._listener = Listener(app, host, port)
@@ -62,12 +63,3 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<Server {self.url}>"
-
-
-def _see_whether_installed(what: str, library: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise InvalidRequest(
-            f"papertiger_shm.http.{what}: {library} is not installed; pip install 'papertiger-shm[http]'"
-        )

@@ -24,7 +24,7 @@ from .introduction import is_of_our_user, prove_to_manager, set_patience
 from .patience import patience
 from .rendezvous import Place, is_running, unavailable
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "listens"]
 
 BUFFER = 256 << 10
 AT_ONCE = 64 << 10
@@ -194,22 +194,28 @@ class Channel:
             return True
         return bool(poll.poll(min(seconds, LONGEST_POLL) * 1000))
 
-    def tell(self, verb: int, *arguments: Any) -> None:
-        """Say something that is not answered, if there is a connection and it is not in use; it may get lost."""
+    def tell(self, verb: int, *arguments: Any) -> bool:
+        """Say something that is not answered, if there is a connection and it is not in use; whether it went out.
+
+        What went out may still get lost.
+        """
         if self._lock._is_owned():
-            return
+            return False
+        said = False
         try:
             if not self._lock.acquire(False):
-                return
+                return False
             try:
                 if self._link is not None:
                     self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
+                    said = True
             except OSError:
                 self._hang_up()
             self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
+        return said
 
     def close(self) -> None:
         """Say goodbye and hang up; a request of another thread is waited for, and so is what was posted."""
@@ -437,7 +443,7 @@ class Channel:
         if starter is None:
             return False
         try:
-            if not _listens(self._place):
+            if not listens(self._place):
                 from .launch import launch
                 from .size import parse_size
 
@@ -499,7 +505,8 @@ def _await(link: socket.socket, event: int, deadline: float) -> None:
         raise BlockingIOError
 
 
-def _listens(place: Place) -> bool:
+def listens(place: Place) -> bool:
+    """Whether a manager, one that is busy too, listens at the store's socket just now."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         set_patience(probe, 1.0)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backend import Clear, ClearNamespace, Delete, Increment, Operation, Put
@@ -21,6 +21,7 @@ from .channel import Channel
 from .rendezvous import Place
 from .segment import Segment
 from .subscription import ShmSubscription
+from .tally import Tally
 
 if TYPE_CHECKING:
     from .lease import Lease
@@ -31,9 +32,6 @@ VERIFY_SECONDS = 600.0
 """A whole segment takes a while to check; the usual timeout is meant for requests that take microseconds."""
 
 IDLE_CHANNELS = 4
-
-REPORT_SECONDS = 1.0
-"""How often, at most, the manager is told of reads that had to start over."""
 
 
 def open_backend(name: str, *, start: bool, timeout: float) -> ShmBackend:
@@ -54,7 +52,7 @@ class ShmBackend:
         self._place = place
         self._closed = False
         self._attached: _Attached | None = None
-        self._reported = 0.0
+        self.tally = Tally()
         self._start = start
         self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
         self._subscriptions: weakref.WeakValueDictionary[int, ShmSubscription] = weakref.WeakValueDictionary()
@@ -69,7 +67,7 @@ class ShmBackend:
         """One atomic request; a result for each operation."""
         said, ends = _all_said(operations)
         results = _of_each(self._channel.ask(wire.COMMIT, said), ends)
-        self._report_retries()
+        self._tell_reads()
         return results
 
     def post(self, operations: Sequence[Operation]) -> Callable[[], list[Any]]:
@@ -101,7 +99,8 @@ class ShmBackend:
 
     def stats(self) -> dict[str, Any]:
         """Figures of the store and its writer."""
-        self._report_retries()
+        self._channel.open()  # a child made by fork has no line yet over which its reads could be told
+        self._tell_all_reads()
         figures: dict[str, Any] = self._channel.ask(wire.STATS)
         figures["url"] = self.url
         return figures
@@ -125,9 +124,8 @@ class ShmBackend:
         if self._closed:
             return
         self._closed = True
+        self._tell_all_reads()
         attached, self._attached = self._attached, None
-        if attached is not None and attached.reader.retries:
-            self._channel.tell(wire.RETRIES, attached.reader.retries)
         self._channel.close()
         for reference in self._subscriptions.valuerefs():  # at once, as other threads may begin to wait
             subscription = reference()
@@ -178,7 +176,7 @@ class ShmBackend:
 
     def read_in_turn(self, name: bytes, method: str, arguments: Sequence[Any], deadline: float) -> Any:
         """Have the manager read, in turn with its writes."""
-        self._report_retries()
+        self._tell_reads()
         return self._channel.ask(wire.READ, name, method, list(arguments), timeout=deadline - time.monotonic())
 
     def _attach(self, about: dict[str, Any]) -> None:
@@ -191,32 +189,46 @@ class ShmBackend:
                 self._attached = None
             # The old one is not released: another thread may be reading. It goes with its last reader.
 
-    def _report_retries(self) -> None:
-        """Tell the manager now and then, along with what has to be asked of it anyway."""
+    def look_at_tally(self, ticks: Iterator[None]) -> Iterator[None]:
+        """One more read, and the ticks to go on with; who only reads tells of it here."""
+        ticks = self.tally.go_on(ticks)
+        self._tell_reads()
+        return ticks
+
+    def _tell_reads(self) -> None:
+        """Tell the manager what was read, now and then: on the way of a request, and where reads only go on."""
+        if self.tally.is_due():
+            self._tell_all_reads()
+
+    def _tell_all_reads(self) -> None:
+        """Tell it now, unless the line is in use, or there is none; then the next time."""
         attached = self._attached
-        if attached is None or not attached.reader.retries:
-            return
-        now = time.monotonic()
-        if now - self._reported >= REPORT_SECONDS:
-            self._reported = now
-            retries, attached.reader.retries = attached.reader.retries, 0
-            self._channel.tell(wire.RETRIES, retries)
+        reads, retries = self.tally.fresh, 0 if attached is None else attached.reader.retries
+        if (reads or retries) and self._channel.tell(wire.READS, reads, retries):
+            self.tally.told(reads)
+            if attached is not None:
+                attached.reader.retries -= retries
 
 
 class ShmCollection:
     """One table in one namespace, through one connection. Every method may be called from any thread."""
 
-    __slots__ = ("_attached", "_backend", "_name", "_namespace", "_reader", "_table")
+    __slots__ = ("_attached", "_backend", "_name", "_namespace", "_reader", "_table", "_ticks")
 
     def __init__(self, backend: ShmBackend, table: str, namespace: str) -> None:
         self._backend = backend
         self._table = table
         self._namespace = namespace
         self._name = collection_name(table, namespace)
+        self._ticks = backend.tally.ticks
         self._attached, self._reader = backend.reader(self._name)
 
     def get(self, id: str) -> bytes | None:
         """The item's payload, or None."""
+        for _ in self._ticks:  # as ``_count``, written out: a call would cost three times as much
+            break
+        else:
+            self._ticks = self._backend.look_at_tally(self._ticks)
         try:
             return self._reader.get(id.encode())
         except (Closed, Contended, ValueError) as trouble:
@@ -275,7 +287,15 @@ class ShmCollection:
     def _deadline(self) -> float:
         return time.monotonic() + self._backend.timeout
 
+    def _count(self) -> None:
+        """One more read, however many items it gives."""
+        for _ in self._ticks:
+            break
+        else:
+            self._ticks = self._backend.look_at_tally(self._ticks)
+
     def _read(self, method: str, *arguments: Any) -> Any:
+        self._count()
         deadline = self._deadline()
         try:
             return getattr(self._reader, method)(*arguments)

@@ -84,6 +84,7 @@ class Server:
         self._batch: list[tuple[Peer, Request]] = []
         self._watchers: Watchers[Peer] = Watchers()
         self._latest: Peer | None = None
+        self._reads = 0
         self._retries = 0
         self._lazy = True
         self._last_company = time.monotonic()
@@ -212,7 +213,7 @@ class Server:
             return
         if self._batch:
             self._commit()
-        if verb == wire.BYE or verb == wire.RETRIES:
+        if verb == wire.BYE or verb == wire.READS:
             self._hear(peer, message)
         elif verb == wire.AWAIT and peer.client is not None:
             self._await(peer, message)
@@ -263,10 +264,11 @@ class Server:
             self._answer(peer, number, [changed, self._writer.newest_version])
 
     def _hear(self, peer: Peer, message: list[Any]) -> None:
-        if message[1] == wire.RETRIES:
-            if len(message) != 3 or type(message[2]) is not int or not 0 <= message[2] < 1 << 48:
-                raise WireError("not a number of retries")
-            self._retries += message[2]
+        if message[1] == wire.READS:
+            if len(message) != 4 or not all(type(count) is int and 0 <= count < 1 << 48 for count in message[2:]):
+                raise WireError("not a number of reads and one of retries")
+            self._reads += message[2]
+            self._retries += message[3]
             return
         client = peer.client
         peer.client = None
@@ -282,6 +284,7 @@ class Server:
             "writer_pid": os.getpid(),
             "clients": len(self._by_client),
             "sessions": len(self._writer.clients()),
+            "reads": self._reads,
             "reader_retries": self._retries + self._reader.retries,
         }
 

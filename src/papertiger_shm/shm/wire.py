@@ -23,7 +23,7 @@ from ..errors import InvalidRequest, ManagerUnavailable, PaperTigerError
 
 __all__ = ["FrameReader", "WireError", "answer_frames", "error_answer", "frame", "raise_error", "request_frame"]
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised when a message changes its shape; client and manager must agree."""
 
 MAX_FRAME = 64 << 20
@@ -34,8 +34,8 @@ MAX_ANSWER = 1 << 30
 
 PART_BYTES = 16 << 20
 
-HELLO, COMMIT, READ, COLLECTIONS, STATS, VERIFY, PING, STOP, BYE, RETRIES, AWAIT = range(11)
-"""Verbs. BYE and RETRIES are not answered, AWAIT not before something changes."""
+HELLO, COMMIT, READ, COLLECTIONS, STATS, VERIFY, PING, STOP, BYE, READS, AWAIT = range(11)
+"""Verbs. BYE and READS are not answered, AWAIT not before something changes."""
 
 OK, ERROR, PART, LAST = range(4)
 """Statuses."""

@@ -1,0 +1,72 @@
+"""Waiting for a key, a signal or a deadline, whichever is first. What a key does never enters here.
+
+Signals come through a pipe and not as exceptions, so that a screen is never left half drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["ENDED", "RESIZED", "STOPPED", "TIME", "keys"]
+
+TIME: Final = "time"
+RESIZED: Final = "resized"
+STOPPED: Final = "stopped"
+ENDED: Final = "ended"
+"""What ``wait`` gives beside the character of a key; Ctrl-C, SIGTERM, SIGHUP and a closed terminal are ENDED."""
+
+_MEANING: Final = {
+    signal.SIGINT: ENDED,
+    signal.SIGTERM: ENDED,
+    signal.SIGHUP: ENDED,
+    signal.SIGTSTP: STOPPED,
+    signal.SIGWINCH: RESIZED,
+}
+
+
+@contextmanager
+def keys() -> Iterator[Callable[[float], str]]:
+    """A function that waits at most so many seconds, and says what came: a key's character, or one of the above.
+
+    Keys come at once and unechoed until the end, when terminal and signals are as they were before.
+    """
+    with contextlib.ExitStack() as after:
+        heard = _signals_heard(after)
+        source = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
+        if source is not None:
+            after.callback(termios.tcsetattr, source, termios.TCSADRAIN, termios.tcgetattr(source))
+            tty.setcbreak(source)
+        yield lambda seconds: _wait(heard, source, seconds)
+
+
+def _wait(heard: int, source: int | None, seconds: float) -> str:
+    ready, _, _ = select.select([heard, *([] if source is None else [source])], [], [], max(seconds, 0.0))
+    if heard in ready:
+        meanings = {_MEANING.get(signal.Signals(number)) for number in os.read(heard, 64)}
+        return next((meaning for meaning in (ENDED, STOPPED, RESIZED) if meaning in meanings), TIME)
+    if source in ready and source is not None:
+        with contextlib.suppress(OSError):
+            return os.read(source, 1).decode(errors="replace") or ENDED
+        return ENDED
+    return TIME
+
+
+def _signals_heard(after: contextlib.ExitStack) -> int:
+    """The end of a pipe that a byte comes out of for each signal."""
+    heard, told = os.pipe()
+    after.callback(os.close, heard)
+    after.callback(os.close, told)
+    os.set_blocking(told, False)
+    for number in _MEANING:
+        after.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+    after.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(told, warn_on_full_buffer=False))
+    return heard

@@ -1,0 +1,54 @@
+"""The live view of ``papertiger-shm top``: a screen of its own, drawn anew, until q or Ctrl-C. Only that."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from papertiger_shm import Connection, ManagerUnavailable
+from papertiger_shm.cli.keyboard import ENDED, STOPPED, TIME, keys
+from papertiger_shm.cli.snapshot import Snapshot, per_second, take
+from papertiger_shm.cli.top import Board
+
+__all__ = ["watch"]
+
+HINT = "q ends"
+QUIT = ("q", "Q", "\x04")
+
+
+def watch(connection: Connection, interval: float) -> int:
+    """Show what goes on, looked at every so many seconds. 1 where the store went away meanwhile, else 0."""
+    before = take(connection)
+    try:
+        _show_until_seen(connection, before, interval)
+    except ManagerUnavailable as gone:
+        click.echo(f"Error: {connection.url} has stopped while top looked at it: {gone}", err=True)
+        return 1
+    return 0
+
+
+def _show_until_seen(connection: Connection, before: Snapshot, interval: float) -> None:
+    board = Board(before, None, HINT)
+    with keys() as wait, Live(board, console=Console(), screen=True, auto_refresh=False) as screen:
+        while True:
+            screen.update(board, refresh=True)
+            what = wait(before.moment + interval - time.monotonic())
+            if what == TIME:
+                after = take(connection)
+                board, before = Board(after, per_second(before, after), HINT), after
+            elif what == STOPPED:
+                _stop_and_go_on(screen)
+            elif what == ENDED or what in QUIT:
+                return
+
+
+def _stop_and_go_on(screen: Live) -> None:
+    """Ctrl-Z: the shell gets its screen, and we get ours again with ``fg``."""
+    screen.stop()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    screen.start(refresh=True)

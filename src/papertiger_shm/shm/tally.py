@@ -1,0 +1,92 @@
+"""How much one client has read, which only it knows: reads touch no other process, so the manager has to be told.
+
+What is told, and over which line, never enters here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Iterator
+from itertools import repeat
+from operator import length_hint
+
+__all__ = ["TELL_SECONDS", "Tally"]
+
+TELL_SECONDS = 0.5
+"""How often, at most, the manager is told: it serves writers, and who looks at the figures looks once a second."""
+
+MOST = 2048
+"""Reads after which the clock is looked at, where they are quick: that costs each of them 1 ns. Slower ones look after
+fewer, so that a client that only reads, ten times a second, is heard of too."""
+
+FIRST = 16
+
+
+class Tally:
+    """Counts of one connection, in all its threads and collections.
+
+    A collection keeps ``ticks``, and a read takes one, as ``for _ in ticks: break``; where there is none left it goes
+    on with what ``go_on(ticks)`` gives. An iterator is the cheapest counter that CPython has, and an atomic one: 15 to
+    25 ns of a read's 700, where a number that is counted up in an attribute took 50.
+    """
+
+    __slots__ = ("__weakref__", "_before", "_begun", "_given", "_told", "_told_at", "ticks")
+
+    def __init__(self) -> None:
+        self._before = 0
+        self._told = 0
+        self._told_at = 0.0
+        self._give(FIRST)
+        _tallies.add(self)
+
+    @property
+    def reads(self) -> int:
+        """All reads so far."""
+        return self._before + self._given - length_hint(self.ticks)
+
+    @property
+    def fresh(self) -> int:
+        """Reads that the manager has not been told of."""
+        return self.reads - self._told
+
+    def go_on(self, ticks: Iterator[None]) -> Iterator[None]:
+        """One more read, and the ticks to go on with where these have run out."""
+        if ticks is not self.ticks:
+            for _ in self.ticks:  # that another collection has begun meanwhile
+                return self.ticks
+        self._start_over()
+        return self.ticks
+
+    def _start_over(self) -> None:
+        """One more read, and as many ticks as will be taken, at this pace, until the manager may be told again."""
+        pace = self._given / max(time.monotonic() - self._begun, 1e-6)
+        self._before = self.reads + 1
+        self._give(min(max(int(pace * TELL_SECONDS) - 1, 0), MOST))
+
+    def _give(self, ticks: int) -> None:
+        self._begun = time.monotonic()
+        self._given = ticks
+        self.ticks: Iterator[None] = repeat(None, ticks)
+
+    def is_due(self) -> bool:
+        """Whether it is long enough since something was told."""
+        return time.monotonic() - self._told_at >= TELL_SECONDS
+
+    def told(self, reads: int) -> None:
+        """The manager has been told of so many more."""
+        self._told += reads
+        self._told_at = time.monotonic()
+
+
+_tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: what was read before is the parent's to tell."""
+    for tally in list(_tallies):
+        tally._told = tally.reads
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
