@@ -312,6 +312,15 @@ def test_a_slow_reader_is_seen_as_soon_as_a_quick_one(monkeypatch: pytest.Monkey
     assert tally.reads == 20_000
 
 
+def test_what_is_told_is_never_less_than_nothing() -> None:
+    """Whoever starts over while another does may put an older count in its place; a negative one costs the line."""
+    tally = Tally()
+    for _ in tally.ticks:
+        pass
+    tally.told(tally.fresh + 1)
+    assert tally.fresh == 0
+
+
 def test_a_child_does_not_tell_what_its_parent_read(backend: ShmBackend, manager: Manager) -> None:
     backend.commit([put("a")])
     things = backend.collection("t", "ns")

@@ -32,43 +32,47 @@ class Tally:
     25 ns of a read's 700, where a number that is counted up in an attribute took 50.
     """
 
-    __slots__ = ("__weakref__", "_before", "_begun", "_given", "_told", "_told_at", "ticks")
+    __slots__ = ("__weakref__", "_begun", "_round", "_told", "_told_at")
 
     def __init__(self) -> None:
-        self._before = 0
         self._told = 0
         self._told_at = 0.0
-        self._give(FIRST)
+        self._give(0, FIRST)
         _tallies.add(self)
+
+    @property
+    def ticks(self) -> Iterator[None]:
+        """What reads take from just now."""
+        return self._round[2]
 
     @property
     def reads(self) -> int:
         """All reads so far."""
-        return self._before + self._given - length_hint(self.ticks)
+        before, given, ticks = self._round  # at once: another thread may put the next in its place
+        return before + given - length_hint(ticks)
 
     @property
     def fresh(self) -> int:
-        """Reads that the manager has not been told of."""
-        return self.reads - self._told
+        """Reads that the manager has not been told of; threads that start over at once may lose some, never more."""
+        return max(self.reads - self._told, 0)
 
     def go_on(self, ticks: Iterator[None]) -> Iterator[None]:
         """One more read, and the ticks to go on with where these have run out."""
         if ticks is not self.ticks:
-            for _ in self.ticks:  # that another collection has begun meanwhile
-                return self.ticks
+            ticks = self.ticks
+            for _ in ticks:  # that another collection has begun meanwhile
+                return ticks
         self._start_over()
         return self.ticks
 
     def _start_over(self) -> None:
         """One more read, and as many ticks as will be taken, at this pace, until the manager may be told again."""
-        pace = self._given / max(time.monotonic() - self._begun, 1e-6)
-        self._before = self.reads + 1
-        self._give(min(max(int(pace * TELL_SECONDS) - 1, 0), MOST))
+        pace = self._round[1] / max(time.monotonic() - self._begun, 1e-6)
+        self._give(self.reads + 1, min(max(int(pace * TELL_SECONDS) - 1, 0), MOST))
 
-    def _give(self, ticks: int) -> None:
+    def _give(self, before: int, ticks: int) -> None:
         self._begun = time.monotonic()
-        self._given = ticks
-        self.ticks: Iterator[None] = repeat(None, ticks)
+        self._round: tuple[int, int, Iterator[None]] = before, ticks, repeat(None, ticks)
 
     def is_due(self) -> bool:
         """Whether it is long enough since something was told."""
