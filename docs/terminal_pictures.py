@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/command-line.md: a store with something in it, and what the commands show of it.
+"""Makes the pictures of docs/command-line.md: a store with something in it, a run of tests, and what the commands show.
 
     python docs/terminal_pictures.py
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(DOCS.parent / "tests"))
 
 from rich.console import Console  # noqa: E402
 from rich.text import Text  # noqa: E402
+from screenshots import RUN, run_of_tests  # noqa: E402
 
 from papertiger_shm import Customers, Events, Manager  # noqa: E402
 from terminal import Terminal, papertiger_shm  # noqa: E402
@@ -54,14 +55,16 @@ def main() -> None:
                 Events(connection, f"gw{worker}/test_refund").insert_many([{} for _ in range(40 - worker)])
                 Customers(connection, f"gw{worker}/test_refund").insert({"email": "jenny@example.com"})
             newest = next(iter(events))["id"]
-            reading = subprocess.Popen([sys.executable, "-c", READER, manager.url])
-            try:
-                picture("top", lambda screen: re.search(r"reads/s [1-9]", screen.text), "top", "ci")
-            finally:
-                reading.kill()
-                reading.wait()
             picture("ls", None, "ls", "ci", "--table", "paper_tiger_events", "--limit", "8")
             picture("get", None, "get", "ci", newest)
+    with run_of_tests() as connection:
+        Events(connection, "global").load(EVENTS)
+        reading = subprocess.Popen([sys.executable, "-c", READER, connection.url])
+        try:
+            picture("top", lambda screen: re.search(r"reads/s [1-9]", screen.text), "top", f"pytest-{RUN}")
+        finally:
+            reading.kill()
+            reading.wait()
 
 
 def picture(name: str, is_there: Callable[[Terminal], object] | None, *command: str) -> None:

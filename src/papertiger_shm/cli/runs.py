@@ -43,18 +43,24 @@ def _workers(workers: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("worker", "state", "test", "for", "namespace", "items", "waits for", box=None, header_style="bold")
-    for worker in workers:
-        waits = worker["waits_for"]
-        cells = (
-            worker["worker"],
-            worker["state"],
-            worker["test"] or "",
-            f"{worker['seconds']:.1f} s",
-            worker["namespace"] or "",
-            f"{worker['items']:,}" if worker["namespace"] else "",
-            f"{waits} ({worker['waits_seconds']:.1f} s)" if waits else "",
-        )
+    columns = {
+        "worker": [worker["worker"] for worker in workers],
+        "state": [worker["state"] for worker in workers],
+        "test": [worker["test"] or "" for worker in workers],
+        "for": [f"{worker['seconds']:.1f} s" for worker in workers],
+        "namespace": [worker["namespace"] or "" for worker in workers],
+        "items": [f"{worker['items']:,}" if worker["namespace"] else "" for worker in workers],
+        "waits for": [
+            f"{worker['waits_for']} ({worker['waits_seconds']:.1f} s)" if worker["waits_for"] else ""
+            for worker in workers
+        ],
+    }
+    if all(worker["namespace"] in (None, f"{worker['worker']}/{worker['test']}") for worker in workers):
+        del columns["namespace"]  # it would say again what stands beside it, and leave no room for either
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # what tells two tests apart is at their names' end
+    for cells in zip(*columns.values()):
         table.add_row(*map(Text, cells))  # the brackets in a test's name are no markup
     return table
 

@@ -77,20 +77,20 @@ class Board:
         self._hint = hint
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from self.parts(console.height, console.width)
+        yield from self.parts(console)
 
-    def parts(self, height: int | None = None, width: int | None = None) -> list[RenderableType]:
-        """What stands below each other, in so many lines and columns; None for as many as it takes."""
+    def parts(self, console: Console | None = None) -> list[RenderableType]:
+        """What stands below each other: as much as the console has lines for, or all of it without one."""
         from rich.text import Text
 
         blank = Text("")
         head = [self._title(), *self._figures()]
         runs = [part for run in self._snapshot.runs for part in tables_of(run)]
-        if height is None:
-            room = MOST_COLLECTIONS
+        if console is None:
+            room, width = MOST_COLLECTIONS, None
         else:
-            needed = len(head) + 2 + sum(_height(part) for part in runs) + (1 if runs else 0)
-            room = max(height - needed, FEWEST_COLLECTIONS)
+            needed = len(head) + 2 + sum(len(console.render_lines(part)) for part in runs) + (1 if runs else 0)
+            room, width = max(console.height - needed, FEWEST_COLLECTIONS), console.width
         return [*head, blank, self._collections(room, width), *([blank, *runs] if runs else [])]
 
     def _title(self) -> Text:
@@ -143,11 +143,6 @@ class Board:
             items = sum(items for _, _, items in rest)
             table.add_row(Text(f"{items:,}", "dim"), Text(f"in {len(rest):,} more", "dim"), "")
         return table
-
-
-def _height(part: RenderableType) -> int:
-    rows = getattr(part, "row_count", None)
-    return 1 if rows is None else rows + 1
 
 
 def _counted(count: int, what: str) -> str:
