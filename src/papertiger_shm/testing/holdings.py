@@ -138,9 +138,9 @@ class Holdings:
                 definition.addfinalizer(ends)
 
     def _show(self, record: Record, seconds: float) -> None:
-        since = time.time() - record["since"]
-        text = f"the shared fixture {record['name']!r}, {record['state']} by {record['by']} for {since:.0f} s"
-        self._worker.show_waiting(text, seconds)
+        self._worker.show_waiting(
+            f"the shared fixture {record['name']!r}, {record['state']} by {record['by']}", seconds
+        )
 
     def _set_up(self, record: Record, making: Making, call: Call) -> Record:
         __tracebackhide__ = True

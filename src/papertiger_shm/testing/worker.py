@@ -252,7 +252,7 @@ class Worker:
         due = next((at for at in SAID_AT if at > self._said), self._said - self._said % 60 + 60)
         if seconds >= due:
             self._said = due
-            self.tell_terminal(f"{self.name} waits for {text}")
+            self.tell_terminal(f"{self.name} waits for {text} ({seconds:.0f} s)")
 
     def waited(self) -> None:
         """The wait is over."""
