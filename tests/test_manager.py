@@ -312,6 +312,23 @@ def test_a_slow_reader_is_seen_as_soon_as_a_quick_one(monkeypatch: pytest.Monkey
     assert tally.reads == 20_000
 
 
+def test_a_reader_that_was_slow_is_quick_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("papertiger_shm.shm.tally.time.monotonic", lambda: now)
+    tally = Tally()
+    ticks = tally.ticks
+    for pause, reads, most in ((2.0, 40, 40), (1e-6, 5_000, 10)):
+        looks = 0
+        for _ in range(reads):
+            now += pause
+            for _ in ticks:
+                break
+            else:
+                ticks = tally.go_on(ticks)
+                looks += 1
+        assert looks <= most
+
+
 def test_what_is_told_is_never_less_than_nothing() -> None:
     """Whoever starts over while another does may put an older count in its place; a negative one costs the line."""
     tally = Tally()
