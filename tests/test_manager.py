@@ -334,13 +334,56 @@ def test_what_is_told_is_never_less_than_nothing() -> None:
     tally = Tally()
     for _ in tally.ticks:
         pass
-    tally.told(tally.fresh + 1)
-    assert tally.fresh == 0
+    tally.told((tally.fresh()[0] + 1, 1))
+    assert tally.fresh() == (0, 0)
+
+
+def test_threads_that_tell_at_once_tell_nothing_twice(backend: ShmBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend.commit([put("a")])
+    attached = backend._attached
+    assert attached is not None
+    tell = backend._channel.tell
+
+    def overtaken(*news: Any) -> Any:
+        monkeypatch.setattr(backend._channel, "tell", tell)
+        backend._tell_all_reads()
+        return tell(*news)
+
+    things = backend.collection("t", "ns")
+    for _ in range(10):
+        things.get("a")
+    attached.reader.retries = 7
+    monkeypatch.setattr(backend._channel, "tell", overtaken)
+    figures = backend.stats()
+    assert (figures["reads"], figures["reader_retries"]) == (10, 7)
+    attached.reader.retries += 1
+    figures = backend.stats()
+    assert (figures["reads"], figures["reader_retries"]) == (10, 8)
+
+
+def test_a_reader_stays_connected_however_long_the_manager_is_stopped(backend: ShmBackend, manager: Manager) -> None:
+    backend.commit([put("a")])
+    reading = open_backend(manager.name, start=False, timeout=30)
+    things = reading.collection("t", "ns")
+    os.kill(manager.pid, signal.SIGSTOP)
+    try:
+        for _ in range(5_000):
+            things.get("a")
+            reading._tell_all_reads()
+        assert reading.tally.fresh() > (1_000, 0), "the socket takes more than it is given here"
+    finally:
+        os.kill(manager.pid, signal.SIGCONT)
+    eventually(lambda: backend.stats()["reads"], "what was told is never heard")
+    assert backend.stats()["clients"] == 2
+    reading.close()
+    eventually(lambda: backend.stats()["reads"] == 5_000, "some of the reads were never told")
 
 
 def test_a_child_does_not_tell_what_its_parent_read(backend: ShmBackend, manager: Manager) -> None:
     backend.commit([put("a")])
     things = backend.collection("t", "ns")
+    assert backend._attached is not None
+    backend._attached.reader.retries = 3
     for _ in range(10):
         things.get("a")
     child = os.fork()
@@ -351,7 +394,8 @@ def test_a_child_does_not_tell_what_its_parent_read(backend: ShmBackend, manager
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(status) == 1
-    assert backend.stats()["reads"] == 11
+    figures = backend.stats()
+    assert (figures["reads"], figures["reader_retries"]) == (11, 3)
 
 
 # ---- increment --------------------------------------------------------------------------------------------------

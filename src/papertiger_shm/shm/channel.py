@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..codec import unpack
 from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavailable
@@ -51,6 +51,8 @@ SKIPS = 32
 """For how many requests nothing is looked for after it was in vain."""
 
 _length = struct.Struct("!i").unpack_from
+
+_News = TypeVar("_News", bound="tuple[Any, ...]")
 
 
 class Posted:
@@ -194,28 +196,30 @@ class Channel:
             return True
         return bool(poll.poll(min(seconds, LONGEST_POLL) * 1000))
 
-    def tell(self, verb: int, *arguments: Any) -> bool:
-        """Say something that is not answered, if there is a connection and it is not in use; whether it went out.
+    def tell(self, verb: int, fresh: Callable[[], _News], told: Callable[[_News], None]) -> None:
+        """Say something that is not answered, if there is a connection, not in use, that takes it at once.
 
-        What went out may still get lost.
+        ``fresh`` gives what there is to say, ``told`` takes what went out, which may still get lost. Nobody else says
+        anything in between, so that nothing is said twice.
         """
         if self._lock._is_owned():
-            return False
-        said = False
+            return
         try:
             if not self._lock.acquire(False):
-                return False
+                return
             try:
                 if self._link is not None:
-                    self._link.send(wire.request_frame([0, verb, *arguments]), socket.MSG_DONTWAIT)
-                    said = True
+                    news = fresh()
+                    self._link.send(wire.request_frame([0, verb, *news]), socket.MSG_DONTWAIT)
+                    told(news)
+            except BlockingIOError:
+                pass  # the manager is stopped, or far behind; it still takes us for a client
             except OSError:
                 self._hang_up()
             self._lock.release()
         except BaseException:
             self._release_if_ours()
             raise
-        return said
 
     def close(self) -> None:
         """Say goodbye and hang up; a request of another thread is waited for, and so is what was posted."""

@@ -52,7 +52,7 @@ class ShmBackend:
         self._place = place
         self._closed = False
         self._attached: _Attached | None = None
-        self.tally = Tally()
+        self.tally = Tally(self._retries)
         self._start = start
         self._channel = Channel(place, start=start, timeout=timeout, connected=self._attach)
         self._subscriptions: weakref.WeakValueDictionary[int, ShmSubscription] = weakref.WeakValueDictionary()
@@ -183,7 +183,7 @@ class ShmBackend:
         """Called with each new connection: map the segment, unless it is the one that is mapped."""
         attached = self._attached
         if attached is None or attached.segment.name != about["segment"]:
-            self._attached = _Attached(segments.attach(about["segment"]))
+            self._attached = _Attached(segments.attach(about["segment"]), self._retries())
             if self._closed:
                 # In another thread, meanwhile. No lock says so: a child forked while one is held could never close.
                 self._attached = None
@@ -202,12 +202,12 @@ class ShmBackend:
 
     def _tell_all_reads(self) -> None:
         """Tell it now, unless the line is in use, or there is none; then the next time."""
+        if any(self.tally.fresh()):
+            self._channel.tell(wire.READS, self.tally.fresh, self.tally.told)
+
+    def _retries(self) -> int:
         attached = self._attached
-        reads, retries = self.tally.fresh, 0 if attached is None else attached.reader.retries
-        if (reads or retries) and self._channel.tell(wire.READS, reads, retries):
-            self.tally.told(reads)
-            if attached is not None:
-                attached.reader.retries -= retries
+        return 0 if attached is None else attached.reader.retries
 
 
 class ShmCollection:
@@ -321,12 +321,13 @@ class ShmCollection:
 
 
 class _Attached:
-    """A mapped segment and its reader."""
+    """A mapped segment and its reader, which goes on counting ``retries``."""
 
-    def __init__(self, segment: Segment) -> None:
+    def __init__(self, segment: Segment, retries: int) -> None:
         self.segment = segment
         self._memory = Memory(segment.buffer)
         self.reader = Reader(self._memory)
+        self.reader.retries = retries
 
     def release(self) -> None:
         """Unmap, inner views first. A thread that is just reading keeps it mapped until it is done."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from operator import length_hint
 
@@ -32,10 +32,12 @@ class Tally:
     25 ns of a read's 700, where a number that is counted up in an attribute took 50.
     """
 
-    __slots__ = ("__weakref__", "_begun", "_round", "_told", "_told_at")
+    __slots__ = ("__weakref__", "_begun", "_retries", "_round", "_told", "_told_at")
 
-    def __init__(self) -> None:
-        self._told = 0
+    def __init__(self, retries: Callable[[], int] = lambda: 0) -> None:
+        """``retries``: how many reads there were that a write had overtaken, since when does not matter."""
+        self._retries = retries
+        self._told = 0, 0
         self._told_at = 0.0
         self._give(0, FIRST)
         _tallies.add(self)
@@ -51,10 +53,13 @@ class Tally:
         before, given, ticks = self._round  # at once: another thread may put the next in its place
         return before + given - length_hint(ticks)
 
-    @property
-    def fresh(self) -> int:
-        """Reads that the manager has not been told of; threads that start over at once may lose some, never more."""
-        return max(self.reads - self._told, 0)
+    def fresh(self) -> tuple[int, int]:
+        """Reads, and retries, that the manager has not been told of.
+
+        Threads that start over at once, or retry at once, may lose some, never more.
+        """
+        reads, retries = self._told
+        return max(self.reads - reads, 0), max(self._retries() - retries, 0)
 
     def go_on(self, ticks: Iterator[None]) -> Iterator[None]:
         """One more read, and the ticks to go on with where these have run out."""
@@ -78,9 +83,10 @@ class Tally:
         """Whether it is long enough since something was told."""
         return time.monotonic() - self._told_at >= TELL_SECONDS
 
-    def told(self, reads: int) -> None:
-        """The manager has been told of so many more."""
-        self._told += reads
+    def told(self, fresh: tuple[int, int]) -> None:
+        """The manager has been told of so many more; for one thread at a time."""
+        reads, retries = self._told
+        self._told = reads + fresh[0], retries + fresh[1]
         self._told_at = time.monotonic()
 
 
@@ -90,7 +96,7 @@ _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
 def _leave_to_parent() -> None:
     """In a forked child: what was read before is the parent's to tell."""
     for tally in list(_tallies):
-        tally._told = tally.reads
+        tally._told = tally.reads, tally._retries()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
