@@ -24,6 +24,7 @@ from terminal import SECONDS, Terminal, papertiger_shm, terminal
 
 ENTERS, LEAVES = b"\x1b[?1049h", b"\x1b[?1049l"
 HIDES, SHOWS = b"\x1b[?25l", b"\x1b[?25h"
+COOKED = termios.ICANON | termios.ECHO
 DEEP = {"a": {"b": {"c": {"d": 1}}}, "many": list(range(50)), "long": "x" * 500}
 
 
@@ -59,8 +60,7 @@ def is_restored(screen: Terminal) -> bool:
     return (
         screen.written.rfind(LEAVES) > screen.written.rfind(ENTERS)
         and screen.written.rfind(SHOWS) > screen.written.rfind(HIDES)
-        and bool(screen.modes & termios.ICANON)
-        and bool(screen.modes & termios.ECHO)
+        and screen.modes & COOKED == COOKED
     )
 
 
@@ -154,12 +154,15 @@ def test_top_goes_on_with_the_next_writer(manager: Manager) -> None:
 
 
 def test_top_stops_and_goes_on(events: Events) -> None:
-    with papertiger_shm("top", "ci", "--interval", "0.2") as screen:
+    top = " ".join([*COMMAND, "top", "ci", "--interval", "0.2"])
+    with terminal("sh", "-mc", f"{top}; echo stopped; read line; fg") as screen:  # as a shell at its prompt does
         screen.see("1 item in 1 collection")
         screen.press("\x1a")
         screen.wait(lambda: LEAVES in screen.written, "Ctrl-Z leaves the screen")
-        screen.wait(lambda: b"T" in state(screen.process.pid), "it never stopped")
-        os.kill(screen.process.pid, signal.SIGCONT)
+        screen.see("stopped")
+        assert COOKED & termios.tcgetattr(screen.process.child_fd)[3] == COOKED
+        screen.press("\n")
+        screen.wait(lambda: screen.written.rfind(ENTERS) > screen.written.rfind(LEAVES), "it never went on")
         events.insert({"id": "evt_2"})
         screen.see("2 items in 1 collection")
         screen.press("q")
@@ -167,8 +170,16 @@ def test_top_stops_and_goes_on(events: Events) -> None:
         assert is_restored(screen)
 
 
-def state(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+def test_top_goes_on_where_no_shell_could_bring_it_back(events: Events) -> None:
+    with papertiger_shm("top", "ci", "--interval", "0.2") as screen:
+        screen.see("1 item in 1 collection")
+        screen.press("\x1a")
+        screen.wait(lambda: LEAVES in screen.written, "Ctrl-Z leaves the screen")
+        events.insert({"id": "evt_2"})
+        screen.see("2 items in 1 collection")
+        screen.press("q")
+        assert screen.end() == 0
+        assert is_restored(screen)
 
 
 SUITE = """

@@ -25,14 +25,19 @@ def watch(connection: Connection, interval: float) -> int:
     """Show what goes on, looked at every so many seconds. 1 where the store went away meanwhile, else 0."""
     before = take(connection)
     try:
-        _show_until_seen(connection, before, interval)
+        while _show(connection, before, interval) == STOPPED:
+            # The signal that came, with the screen, the keys and the signals as they were before: a shell goes on here,
+            # and where there is none, to which nobody could come back from it, the kernel lets us go on.
+            os.kill(os.getpid(), signal.SIGTSTP)
+            before = take(connection)
     except ManagerUnavailable as gone:
         click.echo(f"Error: {connection.url} has stopped while top looked at it: {gone}", err=True)
         return 1
     return 0
 
 
-def _show_until_seen(connection: Connection, before: Snapshot, interval: float) -> None:
+def _show(connection: Connection, before: Snapshot, interval: float) -> str:
+    """Show it until someone has seen enough, ENDED, or Ctrl-Z comes, STOPPED."""
     board = Board(before, None, HINT)
     with keys() as wait, Live(board, console=Console(), screen=True, auto_refresh=False) as screen:
         while True:
@@ -42,13 +47,6 @@ def _show_until_seen(connection: Connection, before: Snapshot, interval: float) 
                 after = take(connection)
                 board, before = Board(after, per_second(before, after), HINT), after
             elif what == STOPPED:
-                _stop_and_go_on(screen)
+                return STOPPED
             elif what == ENDED or what in QUIT:
-                return
-
-
-def _stop_and_go_on(screen: Live) -> None:
-    """Ctrl-Z: the shell gets its screen, and we get ours again with ``fg``."""
-    screen.stop()
-    os.kill(os.getpid(), signal.SIGSTOP)
-    screen.start(refresh=True)
+                return ENDED
