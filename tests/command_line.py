@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
 
 SECONDS = 60.0
 COMMAND = [sys.executable, "-m", "papertiger_shm"]
+
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # The tests run under nohup, and the commands inherit that it is ignored; not that it is handled.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -271,10 +271,10 @@ def test_stop_ends_the_store_whoever_started_it(manager: Manager, root: Path) ->
 
 
 @contextlib.contextmanager
-def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A ``serve`` that runs, and the first line that it printed."""
+def serving(*arguments: str, under: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A ``serve`` that runs, ``under`` another command, and the first line that it printed."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*under, *COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
@@ -299,6 +299,15 @@ def test_serve_ends_cleanly(number: signal.Signals, root: Path) -> None:
         assert words.endswith("stopped shm://ci; its data is gone\n")
     assert not segments.exists(segment)
     assert os.listdir(root) == []
+
+
+def test_serve_goes_on_under_nohup() -> None:
+    with serving("ci", "--max-size", SIZE, under=["nohup"]) as (process, _):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        assert ignored & 1 << (signal.SIGHUP - 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
 
 
 def test_serve_joins_the_manager_that_runs(connection: Connection) -> None:
