@@ -86,6 +86,7 @@ def test_ls_lists_items_newest_first(events: Events) -> None:
     assert lines[1].split() == ["evt_149", "t.1", "1970-01-01T00:02:29Z", "{}"]
     listed = answered("ls", "ci", "--table", events.table_name, "--limit", "120")
     assert listed == list(events)[:120]
+    assert answered("ls", "ci", "--table", events.table_name, "--limit", str(10**20)) == list(events)
     behind = answered("ls", "ci", "--table", events.table_name, "--starting-after", "evt_3", "--limit", "100")
     assert [item["id"] for item in behind] == ["evt_2", "evt_1", "evt_0"]
     typed = answered("ls", "ci", "--table", events.table_name, "--type", "t.0", "--limit", "2")
@@ -155,6 +156,12 @@ def test_get_looks_in_all_tables_of_the_namespace(connection: Connection) -> Non
     Events(connection, "here").insert({"id": "cus_1", "created": 2})
     assert "choose with --table" in refused(1, "get", "ci", "cus_1", "--namespace", "here")
     assert answered("get", "ci", "cus_1", "--namespace", "here", "--table", "paper_tiger_events")["created"] == 2
+
+
+def test_what_an_error_names_does_nothing_to_the_terminal(connection: Connection) -> None:
+    Events(connection, "here\x1b[2J").insert({"id": "evt_1\x1b[31m"})
+    assert "namespaces here\\u001b[2J" in refused(1, "get", "ci", "evt_1")
+    assert "nearest are evt_1\\u001b[31m" in refused(1, "get", "ci", "evt_1x", "--namespace", "here\x1b[2J")
 
 
 def test_get_tells_what_there_is_in_place_of_what_is_not(events: Events, connection: Connection) -> None:

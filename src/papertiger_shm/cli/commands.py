@@ -21,7 +21,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except PaperTigerError as error:
-            raise click.ClickException(str(error)) from error
+            from papertiger_shm.cli.folding import printable
+
+            # It may name ids and namespaces, which hold anything; some have several lines.
+            raise click.ClickException("\n".join(map(printable, str(error).split("\n")))) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any
 
 import click
@@ -133,7 +132,7 @@ def list_items(
 
 def _newest(items: Store, limit: int, starting_after: str | None, filters: dict[str, str]) -> list[dict[str, Any]]:
     page = items.list(limit=min(limit, PAGE), starting_after=starting_after, **filters)
-    return list(islice(page.auto_paging_iter(), limit))
+    return [item for _, item in zip(range(limit), page.auto_paging_iter())]
 
 
 def _print_items(items: list[dict[str, Any]]) -> None:
