@@ -20,13 +20,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from command_line import COMMAND, SECONDS, refused
-from papertiger_shm import Connection, Events, Manager, Store, connect, namespace
+from papertiger_shm import Connection, Events, Manager, NotFound, Store, connect, namespace
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("jinja2")
 pytest.importorskip("starlette")
 
 from papertiger_shm.ui import Inspector  # noqa: E402
+from papertiger_shm.ui.looking import Asked, look  # noqa: E402
 from suites import run_suite  # noqa: E402
 
 EVENTS = "paper_tiger_events"
@@ -513,6 +514,21 @@ def test_a_search_looks_through_so_much_and_goes_on(large: Events, visitor: Visi
         path = visitor.following(html, "Go on looking")
     assert found == [f"evt_{n:05}" for n in range(9000, -1, -1000)]
     assert requests >= 5
+
+
+def test_a_search_goes_on_where_items_are_deleted_meanwhile(connection: Connection) -> None:
+    class Fading(Store, table="things", resource="thing"):
+        def list(self, *arguments: Any, **options: Any) -> Any:
+            page = super().list(*arguments, **options)
+            if page.has_more and len(self) == 300:
+                self.delete(page.data[-1]["id"])
+            return page
+
+    fading = Fading(connection, "x")
+    fading.insert_many([{"id": f"thi_{number}", "text": "sought" if number < 3 else ""} for number in range(300)])
+    assert [item["id"] for item in look(fading, Asked(text="sought")).items] == ["thi_2", "thi_1", "thi_0"]
+    with pytest.raises(NotFound):
+        look(fading, Asked(text="sought", after="thi_300"))
 
 
 def test_a_page_of_a_table_is_not_more_for_more_items(large: Events, visitor: Visitor) -> None:

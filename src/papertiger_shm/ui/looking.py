@@ -10,7 +10,7 @@ import time
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from papertiger_shm import InvalidRequest, Store
+from papertiger_shm import InvalidRequest, NotFound, Store
 
 __all__ = ["Asked", "Found", "look"]
 
@@ -69,6 +69,16 @@ def look(store: Store, asked: Asked) -> Found:
 def _walk(store: Store, asked: Asked, equals: dict[str, Any], test: _Test) -> Found:
     """Onwards from the cursor, towards older items."""
     deadline = time.monotonic() + MOST_SECONDS
+    while True:
+        try:
+            return _walked(store, asked, equals, test, deadline)
+        except NotFound:
+            if asked.after and asked.after not in store:
+                raise
+            # Else the item that a step went on from was deleted in between: look again.
+
+
+def _walked(store: Store, asked: Asked, equals: dict[str, Any], test: _Test, deadline: float) -> Found:
     found: list[dict[str, Any]] = []
     cursor, looked_through = asked.after or None, 0
     while True:
