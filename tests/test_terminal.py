@@ -120,6 +120,17 @@ def test_top_restores_the_terminal_whatever_ends_it(how: str, events: Events) ->
         assert b"Traceback" not in screen.written
 
 
+def test_top_goes_on_at_keys_that_mean_nothing_to_it(events: Events) -> None:
+    with papertiger_shm("top", "ci", "--interval", "0.2") as screen:
+        screen.see("1 item in 1 collection")
+        for number, key in enumerate(("\x1bOQ", "\x1b[A", "\x1b", "x"), 2):  # F2, an arrow, Escape, x
+            screen.press(key)
+            events.insert({"id": f"evt_{number}"})
+            screen.see(f"{number} items in 1 collection")
+        screen.press("q")
+        assert screen.end() == 0
+
+
 def test_top_fits_the_terminal_when_that_changes(connection: Connection) -> None:
     with connection.transaction():
         for number in range(40):

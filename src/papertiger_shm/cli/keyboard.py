@@ -22,7 +22,10 @@ TIME: Final = "time"
 RESIZED: Final = "resized"
 STOPPED: Final = "stopped"
 ENDED: Final = "ended"
-"""What ``wait`` gives beside the character of a key; Ctrl-C, SIGTERM, SIGHUP and a closed terminal are ENDED."""
+"""What ``wait`` gives beside what a key sends; Ctrl-C, SIGTERM, SIGHUP and a closed terminal are ENDED."""
+
+ESCAPE: Final = b"\x1b"
+LONGEST_KEY: Final = 16
 
 _MEANING: Final = {
     signal.SIGINT: ENDED,
@@ -35,7 +38,7 @@ _MEANING: Final = {
 
 @contextmanager
 def keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits at most so many seconds, and says what came: a key's character, or one of the above.
+    """A function that waits at most so many seconds, and says what came: what a key sends, or one of the above.
 
     Keys come at once and unechoed until the end, when terminal and signals are as they were before.
     """
@@ -55,9 +58,17 @@ def _wait(heard: int, source: int | None, seconds: float) -> str:
         return next((meaning for meaning in (ENDED, STOPPED, RESIZED) if meaning in meanings), TIME)
     if source in ready and source is not None:
         with contextlib.suppress(OSError):
-            return os.read(source, 1).decode(errors="replace") or ENDED
+            return _key(source) or ENDED
         return ENDED
     return TIME
+
+
+def _key(source: int) -> str:
+    """The character, or all that an arrow or a function key sends: F2 ends with a Q."""
+    key = os.read(source, 1)
+    if key == ESCAPE and select.select([source], [], [], 0)[0]:
+        key += os.read(source, LONGEST_KEY)
+    return key.decode(errors="replace")
 
 
 def _signals_heard(after: contextlib.ExitStack) -> int:
