@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from command_line import SECONDS, refused
 from papertiger_shm import (
     AccessDenied,
     Connection,
@@ -114,6 +116,26 @@ def test_a_server_that_has_gone() -> None:
         with pytest.raises(ManagerUnavailable, match="no server answers"):
             connect(url, timeout=0.2)
         connection.close()
+
+
+def test_a_server_that_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                link, _ = server.accept()
+                with link:
+                    link.recv(1024)
+                    link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"valkey://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ManagerUnavailable, match="no Valkey or Redis server .*HTTP/1.1 400"):
+            connect(url, timeout=SECONDS)
+        why = refused(1, "ls", url)
+        assert "see the URL's host and port" in why
+        thread.join(SECONDS)
 
 
 def test_a_server_that_is_too_old() -> None:

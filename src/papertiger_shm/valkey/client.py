@@ -19,6 +19,7 @@ from valkey.exceptions import (
     AskError,
     AuthenticationError,
     ClusterDownError,
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -191,7 +192,7 @@ class ValkeyBackend:
                     raise self._as_ours(error) from None
                 with suppress(*_LOST):
                     self._node.look_again(error)
-            except (OutOfMemoryError, NoPermissionError, ResponseError) as error:
+            except (OutOfMemoryError, NoPermissionError, ResponseError, InvalidResponse) as error:
                 raise self._as_ours(error) from None
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, 0.05)
@@ -215,6 +216,10 @@ class ValkeyBackend:
             why = type(error.__context__ or error).__name__
             return ManagerUnavailable(
                 f"no server answers for {self.url} ({why}): see that it runs, and that it can be reached from here"
+            )
+        if isinstance(error, InvalidResponse):
+            return ManagerUnavailable(
+                f"what answers for {self.url} is no Valkey or Redis server ({error}): see the URL's host and port"
             )
         if isinstance(error, OutOfMemoryError):
             return StoreFull(
