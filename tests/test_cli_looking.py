@@ -197,7 +197,8 @@ def test_top_elsewhere_than_on_a_terminal_is_shown_once(events: Events) -> None:
     assert "\n150 items in 1 collection\nreads/s 0  commits/s 0  retries/s 0\n" in words
     assert words.splitlines()[-1].split() == ["150", "paper_tiger_events", "global"]
     assert "papertiger-shm serve nobody" in refused(1, "top", "nobody")
-    assert "Usage: " in refused(2, "top", "ci", "--interval", "0")
+    for interval in ("0", "nan", "inf"):
+        assert "Usage: " in refused(2, "top", "ci", "--interval", interval)
 
 
 def test_top_for_programs(events: Events) -> None:

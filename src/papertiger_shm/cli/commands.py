@@ -5,6 +5,7 @@ No command does its work here; each imports its own file when it is called, so t
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,16 @@ def papertiger_shm() -> None:
     """One table, many processes: reads straight from shared memory, writes through one process."""
 
 
+class Seconds(click.FloatRange):
+    """Numbers alone: nan, which no comparison shuts out, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return seconds
+
+
 def completing(names: str) -> Callable[..., Any]:
     """What completes a word: names are looked up by ``completion``, which is not loaded before a shell asks."""
 
@@ -58,7 +69,7 @@ def store_and_last(places: tuple[str, ...], last: str) -> tuple[str | None, str]
 
 
 @papertiger_shm.command()
-@click.option("--seconds", type=click.FloatRange(min=0.1, max=3600), default=3.0, show_default=True, help="How long.")
+@click.option("--seconds", type=Seconds(0.1, 3600), default=3.0, show_default=True, help="How long.")
 @click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="How many processes.")
 @click.pass_context
 def demo(ctx: click.Context, seconds: float, workers: int) -> None:
@@ -173,7 +184,7 @@ def stats(store: str | None, as_json: bool) -> None:
 @click.option("--once", is_flag=True, help="Show it once, as where there is no terminal.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.1, 3600),
+    type=Seconds(0.1, 3600),
     default=1.0,
     show_default=True,
     help="Seconds from one look to the next, and for the figures per second.",
