@@ -239,6 +239,16 @@ def test_stats_and_verify(backend: ShmBackend, manager: Manager) -> None:
     assert backend.verify()["records"] == 2
 
 
+def test_a_long_verification_tells_how_far_it_is(backend: ShmBackend) -> None:
+    for start in range(0, 20_000, 1_000):
+        backend.commit([put(f"{start + number}") for number in range(1_000)])
+    told: list[tuple[int, int]] = []
+    assert backend.verify(lambda done, total: told.append((done, total)))["records"] == 20_000
+    assert told == sorted(told)
+    assert {total for _, total in told} == {told[0][1]}
+    assert 0 < told[-1][0] <= told[0][1]
+
+
 def test_retries_of_readers_reach_the_manager(backend: ShmBackend) -> None:
     backend.commit([put("a")])
     attached = backend._attached

@@ -295,6 +295,17 @@ def test_a_bar_is_seen_while_items_go(command: str, connection: Connection, tmp_
         assert screen.written.rfind(SHOWS) > screen.written.rfind(HIDES)
 
 
+def test_a_bar_is_seen_while_a_store_is_checked(connection: Connection) -> None:
+    events = Events(connection, "global")
+    for start in range(0, 30_000, 1_000):
+        events.insert_many([{"id": f"evt_{start + number}"} for number in range(1_000)])
+    with papertiger_shm("check", "ci") as screen:
+        assert screen.end() == 0
+        assert re.search(r"checking shm://ci .*━.* +[1-9]\d*%", screen.written.decode())
+        assert "is sound" in screen.text
+        assert screen.written.rfind(SHOWS) > screen.written.rfind(HIDES)
+
+
 # --- completion -----------------------------------------------------------------------------------------------------
 
 

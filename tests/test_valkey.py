@@ -254,7 +254,9 @@ def test_verify_finds_what_another_program_has_done(url: str, which: str) -> Non
 
     with connect(f"{url}?name=verify-{which}") as connection:
         Events(connection).insert_many([{"id": f"e{number}", "type": "charge.captured"} for number in range(10)])
-        assert connection.verify()["items"] == 10
+        told: list[tuple[int, int]] = []
+        assert connection.verify(progress=lambda done, total: told.append((done, total)))["items"] == 10
+        assert told[-1] == (10, 10)
         client = valkey.Valkey.from_url(url)
         [key] = client.keys(f"pt:{{verify-{which}}}:{which}:*")
         client.zpopmin(key)

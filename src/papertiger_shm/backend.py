@@ -193,7 +193,7 @@ class Backend(Protocol):
     def stats(self) -> dict[str, Any]:
         """Figures of the store and its writer."""
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Check everything stored; figures, or ``CorruptSegment``."""
 
     def stop_manager(self) -> None:

@@ -182,12 +182,13 @@ class Connection:
         """
         return self._open().stats()
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, *, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Check everything stored, in time that grows with it, while writes wait. Raises ``CorruptSegment``.
 
         Gives figures of what was gone through, by name, as ``records``, ``collections`` and ``bytes_used``.
+        ``progress`` is called now and then with how far it is, and how far it will be in the end.
         """
-        return self._open().verify()
+        return self._open().verify(progress)
 
     def collections(self) -> list[tuple[str, str, int]]:
         """(table, namespace, number of items) of every collection that holds any."""

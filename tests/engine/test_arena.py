@@ -163,6 +163,23 @@ def test_memory_does_not_creep_away(seed: int, clears: bool) -> None:
     assert figures["bytes_used"] == writer.stats()["bytes_used"]
 
 
+def test_a_verification_tells_how_far_it_is() -> None:
+    memory = Memory(new_store(4 << 20))
+    writer = open_writer(memory)
+    for name in (b"t\0a", b"t\0b"):
+        for start in range(0, 3000, 500):
+            puts = [Put(name, b"k%d" % k, k, [b"i=%d" % (k % 7)], b"x") for k in range(start, start + 500)]
+            assert writer.execute([Request(None, 0, puts)]) == [[None] * 500]
+    told: list[tuple[int, int]] = []
+    assert verify(memory, lambda done, total: told.append((done, total)))["records"] == 6000
+    ((total,), done) = {total for _, total in told}, [done for done, _ in told]
+    assert done == sorted(done)
+    assert 0 <= done[0] < 0.05 * total
+    assert 0.8 * total < done[-1] <= total
+    for passed in range(4):  # each pass is told of in its midst
+        assert any(passed * total // 4 < step < (passed + 1) * total // 4 for step in done)
+
+
 def test_namespaces_that_come_and_go_leave_no_trace() -> None:
     memory = Memory(new_store(128 << 10))
     writer = open_writer(memory)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from typing import Any
 
 import click
 
 from papertiger_shm import CorruptSegment
 from papertiger_shm.cli.opening import open_store
+from papertiger_shm.cli.progress import bar
 from papertiger_shm.cli.stats import print_table
 
 
@@ -18,8 +17,8 @@ def check(store: str | None, *, as_json: bool) -> int:
     with open_store(store) as connection:
         url = connection.url
         try:
-            with _spinner(f"checking {url}"):
-                figures = connection.verify()
+            with bar(f"checking {url}") as progress:
+                figures = connection.verify(progress=progress)
         except CorruptSegment as damage:
             if as_json:
                 click.echo(json.dumps({"url": url, "sound": False, "damage": str(damage)}))
@@ -31,11 +30,3 @@ def check(store: str | None, *, as_json: bool) -> int:
         print_table({"url": url, **figures})
         click.echo(f"{url} is sound: every word is accounted for")
     return 0
-
-
-def _spinner(text: str) -> contextlib.AbstractContextManager[Any]:
-    """Something that moves while one waits, where there is a terminal to move on."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return console.status(text) if console.is_terminal else contextlib.nullcontext()

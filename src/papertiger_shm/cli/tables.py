@@ -1,4 +1,4 @@
-"""Tables that the command line knows by name only: opening one, and saying which there are. Nothing is printed here."""
+"""Tables as they are typed: opening one, and saying which there are. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from papertiger_shm import Connection, NotFound, Store
+from papertiger_shm.undeclared import store_of
 
 __all__ = ["no_such_collection", "open_table"]
 
@@ -14,25 +15,11 @@ MOST_NAMES = 8
 
 
 def open_table(connection: Connection, table: str, namespace: str | None, indexes: Sequence[str] = ()) -> Store:
-    """A handle on the table, as the package's own class declares it, if there is one and no ``indexes`` are given."""
-    known = None if indexes else _known_class(connection, table)
-    return (known or _made_up_class(table, indexes))(connection, namespace)
-
-
-def _made_up_class(table: str, indexes: Sequence[str]) -> type[Store]:
-    declared = tuple(indexes)
+    """A handle on the table that was typed; wrong usage where that is no name."""
     try:
-
-        class Table(Store, table=table, resource=table, indexes=declared):
-            """A table that this program knows by name only."""
-
+        return store_of(connection, table, namespace, indexes)
     except TypeError as error:
         raise click.UsageError(str(error)) from error
-    return Table
-
-
-def _known_class(connection: Connection, table: str) -> type[Store] | None:
-    return next((type(store) for store in connection.checkout() if store.table_name == table), None)
 
 
 def no_such_collection(connection: Connection, asked: str, table: str | None, namespace: str) -> NotFound:

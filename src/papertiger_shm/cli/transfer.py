@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from papertiger_shm import PaperTigerError
 from papertiger_shm.cli.opening import open_store
+from papertiger_shm.cli.progress import bar
 from papertiger_shm.cli.tables import open_table
 
 
@@ -37,7 +38,7 @@ def _transfer(
 ) -> None:
     with open_store(store) as connection:
         items = open_table(connection, table, namespace, indexes)
-        with _said_plainly(file), _progress(f"{file}") as progress:
+        with _said_plainly(file), bar(file) as progress:
             count = (items.dump if done == "dumped" else items.load)(file, progress=progress)
         answer = {
             "url": connection.url,
@@ -65,18 +66,3 @@ def _said_plainly(file: str) -> Iterator[None]:
         raise click.ClickException(
             f"{file} cannot be read or written ({error.strerror or error}): give the path of a file that can"
         ) from error
-
-
-@contextlib.contextmanager
-def _progress(text: str) -> Iterator[Callable[[int, int], object] | None]:
-    """A bar that is called with how much is done and how much there is, where there is a terminal to show it on."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

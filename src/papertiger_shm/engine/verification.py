@@ -6,7 +6,8 @@ Reads everything and changes nothing. The caller sees to it that no commit is ca
 from __future__ import annotations
 
 from collections import Counter
-from typing import NoReturn
+from collections.abc import Callable, Collection, Iterator
+from typing import NoReturn, TypeVar
 
 from ..errors import CorruptSegment
 from .arena import walk
@@ -68,24 +69,33 @@ from .needle import needle_at, needle_hash, probe
 from .record import anchor_address, checked_span, is_intact, kind_of, lists_of
 from .writer import check_header
 
+PASSES = 4
+"""Of them each goes through all there is: the blocks, the records, the directory and the lists."""
 
-def verify(memory: Memory) -> dict[str, int]:
+TOLD_EVERY = 1024
+
+Thing = TypeVar("Thing")
+
+
+def verify(memory: Memory, progress: Callable[[int, int], object] | None = None) -> dict[str, int]:
     """Check every word that means something.
 
-    Returns figures: how many blocks of each kind there are, and the bytes in use and free.
+    Returns figures: how many blocks of each kind there are, and the bytes in use and free. ``progress`` is called now
+    and then with how far it is, and how far it will be in the end.
 
     Raises:
         CorruptSegment: something is not as it must be; the message says what and where.
     """
     check_header(memory)
     try:
-        return _Check(memory).run()
+        return _Check(memory, progress).run()
     except IndexError as error:
         raise CorruptSegment("the segment is damaged: a word leads out of it. Start a new store") from error
 
 
 class _Check:
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, progress: Callable[[int, int], object] | None) -> None:
+        self._progress = progress
         self.words = memory.words
         self.raw = memory.raw
         self.sizes: dict[int, int] = {}  # body -> words of the block
@@ -94,6 +104,7 @@ class _Check:
         self.tokens: dict[int, int] = {}  # token -> collection, of those in use
         self.kinds: Counter[int] = Counter()
         self.members: Counter[int] = Counter()  # anchor -> records that say they are on its list
+        self.listed = 0  # records on the lists of collections
         self.cleared: set[int] = set()  # records that are to be reclaimed
         self.free = 0
 
@@ -116,13 +127,27 @@ class _Check:
             "bytes_free": self.free * 8,
         }
 
+    def _told(self, which: int, things: Collection[Thing]) -> Iterator[Thing]:
+        """The things one by one, with word of how far this pass is."""
+        for place, thing in enumerate(things):
+            if not place % TOLD_EVERY:
+                self._tell(which, place, len(things))
+            yield thing
+
+    def _tell(self, which: int, done: int, total: int) -> None:
+        """In thousandths of a pass, each of which is taken to last as long as another."""
+        if self._progress is not None:
+            self._progress(1000 * which + min(1000 * done // max(total, 1), 1000), 1000 * PASSES)
+
     def _fail(self, what: str) -> NoReturn:
         raise CorruptSegment(f"the segment is damaged: {what}. Stop its manager and start a new store")
 
     def _blocks(self) -> None:
         """Every block has a header, and the blocks fill the arena without a gap."""
         allocated = 0
-        for address, kind, size in walk(self.words):
+        for place, (address, kind, size) in enumerate(walk(self.words)):
+            if not place % TOLD_EVERY:
+                self._tell(0, address, self.words[H_TOP])
             body = address + 1
             self.kinds[kind] += 1
             if kind == FREE:
@@ -171,7 +196,7 @@ class _Check:
         words = self.words
         for note in (body for body in self.sizes if kind_of(words, body) == CLEARED):
             self._cleared(note)
-        for record in self.records:
+        for record in self._told(1, self.records):
             if not 0 < words[record + ORDINAL] <= words[record + VERSION] <= words[H_CHANGE]:
                 self._fail(f"the record at word {record} has an impossible ordinal or version")
             for which in range(record in self.cleared, lists_of(words, record)):
@@ -203,7 +228,7 @@ class _Check:
         keyed = self.records.keys() | self.anchors.keys()
         if {slot & ADDRESS_MASK for slot in leading} != keyed or len(leading) != len(keyed):
             self._fail("the directory leads to other blocks than those that have a key")
-        for slot in leading:
+        for slot in self._told(2, leading):
             address = slot & ADDRESS_MASK
             needle = needle_at(words, self.raw, address)
             if needle_hash(needle) & TAG_MASK != slot & TAG_MASK:
@@ -212,19 +237,18 @@ class _Check:
                 self._fail(f"the block at word {address} is not found under its key")
 
     def _lists(self) -> None:
-        items = 0
         for anchor, kind in self.anchors.items():
             if kind == COLLECTION:
                 if self.words[anchor + TOKEN] != ROOT_TOKEN:
                     self._fail(f"the collection at word {anchor} lives in space {self.words[anchor + TOKEN]}")
-                items += self._list(anchor, self.words[anchor + OWN_TOKEN])
+                self.listed += self._list(anchor, self.words[anchor + OWN_TOKEN])
             elif self.words[anchor + TOKEN] - 1 in self.tokens:
                 self._list(anchor, self.words[anchor + TOKEN] - 1)
             elif self.words[anchor + COUNT] != self.members[anchor]:
                 self._fail(f"the posting list at word {anchor}, of a cleared collection, counts wrongly")
-        if items != self.words[H_ITEMS]:
-            self._fail(f"the collections hold {items} items, the header counts {self.words[H_ITEMS]}")
-        if items + len(self.cleared) != len(self.records):
+        if self.listed != self.words[H_ITEMS]:
+            self._fail(f"the collections hold {self.listed} items, the header counts {self.words[H_ITEMS]}")
+        if self.listed + len(self.cleared) != len(self.records):
             self._fail("there are records on no list")
 
     def _list(self, anchor: int, token: int) -> int:
@@ -232,6 +256,8 @@ class _Check:
         words = self.words
         newer, link, count = 0, words[anchor + NEWEST], 0
         while link:
+            if not count % TOLD_EVERY and self.anchors[anchor] == COLLECTION:
+                self._tell(3, self.listed + count, len(self.records))
             record = link & ADDRESS_MASK
             base = link_base(link)
             if record not in self.records or words[record + TOKEN] != token or words[base + ANCHOR] != anchor:

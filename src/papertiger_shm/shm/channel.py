@@ -96,6 +96,8 @@ class Channel:
         self._posted: Posted | None = None
         self._skip = 0
         self._closed = False
+        self.progress: Callable[[int, int], object] | None = None
+        """Called where an answer takes its time, with how far it is and how far it will be."""
         with _forking:
             _channels.add(self)
 
@@ -342,6 +344,10 @@ class Channel:
                     raise wire.WireError(f"an answer to request {answer[0]} came in place of one to {number}")
                 if answer[1] <= wire.ERROR:
                     return answer
+                if answer[1] == wire.PROGRESS:
+                    if self.progress is not None:
+                        self.progress(answer[2], answer[3])
+                    continue
                 parts.append(answer[2])
                 if answer[1] == wire.LAST:
                     return wire.message_of(b"".join(parts))

@@ -105,10 +105,11 @@ class ShmBackend:
         figures["url"] = self.url
         return figures
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Have the whole segment checked, between two commits. Raises CorruptSegment."""
         # On a line of its own: no other thread's request is to wait as long, nor is ``close``.
         channel = self._further_channel()
+        channel.progress = progress
         try:
             figures: dict[str, Any] = channel.ask(wire.VERIFY, timeout=max(self.timeout, VERIFY_SECONDS))
             return figures

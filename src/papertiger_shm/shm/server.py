@@ -21,7 +21,7 @@ from . import wire
 from .admission import Admission
 from .patience import patience
 from .watchers import Watchers
-from .wire import FrameReader, WireError, answer_frames, error_answer, message_of
+from .wire import FrameReader, WireError, answer_frames, error_answer, message_of, progress_frame
 
 __all__ = ["Server"]
 
@@ -41,6 +41,9 @@ LOOK_SECONDS = patience(150e-6)
 """How long the loop looks for a client's next request before it goes to sleep."""
 
 TICK = 1.0
+
+PROGRESS_SECONDS = 0.05
+"""How often, at most, one who asked for something that takes its time is told how far it is."""
 
 
 class Peer:
@@ -94,7 +97,7 @@ class Server:
             wire.READ: self._read,
             wire.COLLECTIONS: lambda peer, message: [list(pair) for pair in self._writer.collections()],
             wire.STATS: lambda peer, message: self._stats(),
-            wire.VERIFY: lambda peer, message: verify(self._memory),
+            wire.VERIFY: self._verify,
             wire.PING: lambda peer, message: None,
             wire.STOP: lambda peer, message: self.stop("a client asked for it"),
         }
@@ -277,6 +280,18 @@ class Server:
             self._writer.forget(client)
         self._drop(peer)
 
+    def _verify(self, peer: Peer, message: list[Any]) -> dict[str, int]:
+        """While nobody else is served; so who asked is told how far it is."""
+        told = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= PROGRESS_SECONDS and not peer.outgoing:
+                told = time.monotonic()
+                self._send(peer, [progress_frame(message[0], done, total)])
+
+        return verify(self._memory, tell)
+
     def _stats(self) -> dict[str, Any]:
         return {
             **self._writer.stats(),
@@ -312,6 +327,9 @@ class Server:
             frames = answer_frames(number, error_answer(number, outcome))
         else:
             frames = answer_frames(number, [number, wire.OK, outcome])
+        self._send(peer, frames)
+
+    def _send(self, peer: Peer, frames: list[bytes]) -> None:
         if not peer.open:
             return
         if peer.outgoing:

@@ -21,7 +21,16 @@ from .. import errors
 from ..codec import pack, unpack
 from ..errors import InvalidRequest, ManagerUnavailable, PaperTigerError
 
-__all__ = ["FrameReader", "WireError", "answer_frames", "error_answer", "frame", "raise_error", "request_frame"]
+__all__ = [
+    "FrameReader",
+    "WireError",
+    "answer_frames",
+    "error_answer",
+    "frame",
+    "progress_frame",
+    "raise_error",
+    "request_frame",
+]
 
 PROTOCOL = 4
 """Raised when a message changes its shape; client and manager must agree."""
@@ -37,8 +46,8 @@ PART_BYTES = 16 << 20
 HELLO, COMMIT, READ, COLLECTIONS, STATS, VERIFY, PING, STOP, BYE, READS, AWAIT = range(11)
 """Verbs. BYE and READS are not answered, AWAIT not before something changes."""
 
-OK, ERROR, PART, LAST = range(4)
-"""Statuses."""
+OK, ERROR, PART, LAST, PROGRESS = range(5)
+"""Statuses. PROGRESS comes before an answer that takes its time, with how far it is and how far it will be."""
 
 PUT, DELETE, CLEAR, CLEAR_BELOW, CLEAR_ACROSS, INCREMENT = range(6)
 """Operations in a COMMIT, each a list that begins with one of these."""
@@ -82,6 +91,11 @@ def answer_frames(number: int, message: list[Any]) -> list[bytes]:
         frame(pack([number, LAST if start == starts[-1] else PART, body[start : start + PART_BYTES]]))
         for start in starts
     ]
+
+
+def progress_frame(number: int, done: int, total: int) -> bytes:
+    """How far the answer to a request is, as it goes out before it."""
+    return frame(pack([number, PROGRESS, done, total]))
 
 
 def error_answer(number: int, error: PaperTigerError) -> list[Any]:

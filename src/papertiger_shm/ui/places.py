@@ -6,10 +6,10 @@ No item is read here.
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from papertiger_shm import Connection, InvalidRequest, Store
+from papertiger_shm.undeclared import store_of
 
 __all__ = ["Place", "Places", "Table", "handle", "worker_of"]
 
@@ -66,19 +66,8 @@ def worker_of(namespace: str) -> str:
 
 
 def handle(connection: Connection, table: str, namespace: str) -> Store:
-    """A handle to the table, of the package's own class if there is one. ``InvalidRequest`` for what is no name."""
-    for store in connection.checkout(namespace):
-        if store.table_name == table:
-            return store
+    """A handle on the table that an address names. ``InvalidRequest`` for what is no name."""
     try:
-        return _made_up(table)(connection, namespace)
+        return store_of(connection, table, namespace)
     except TypeError as error:
         raise InvalidRequest(str(error)) from None
-
-
-@lru_cache(maxsize=256)
-def _made_up(table: str) -> type[Store]:
-    class Table(Store, table=table, resource="item"):
-        """A table that this program knows by name only."""
-
-    return Table

@@ -296,10 +296,14 @@ class ValkeyBackend:
             "commits": int(state.get(b"commits", 0)),
         }
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Compare the lists of every collection with its items. Figures; raises CorruptSegment."""
-        for table, namespace, _ in self.collections():
+        collections, done = self.collections(), 0
+        for table, namespace, count in collections:
             self._verify_collection(table, namespace)
+            done += count
+            if progress is not None:
+                progress(done, sum(count for _, _, count in collections))
         return self.stats()
 
     def _verify_collection(self, table: str, namespace: str) -> None:
