@@ -289,7 +289,7 @@ def test_a_bar_is_seen_while_items_go(command: str, connection: Connection, tmp_
         Events(connection, "global").load(file)
     with papertiger_shm(command, "ci", str(file)) as screen:
         assert screen.end() == 0
-        assert re.search(r"events\.jsonl .*━.* +\d+%", screen.written.decode())
+        assert re.search(r"events\.jsonl .*━.*\d+%", screen.written.decode())
         assert "20,000 items" in screen.text.replace("\n", "")
         assert "━" not in screen.text
         assert screen.written.rfind(SHOWS) > screen.written.rfind(HIDES)
@@ -301,7 +301,7 @@ def test_a_bar_is_seen_while_a_store_is_checked(connection: Connection) -> None:
         events.insert_many([{"id": f"evt_{start + number}"} for number in range(1_000)])
     with papertiger_shm("check", "ci") as screen:
         assert screen.end() == 0
-        assert re.search(r"checking shm://ci .*━.* +[1-9]\d*%", screen.written.decode())
+        assert re.search(r"checking shm://ci .*━.*[1-9]\d*%", screen.written.decode())
         assert "is sound" in screen.text
         assert screen.written.rfind(SHOWS) > screen.written.rfind(HIDES)
 
