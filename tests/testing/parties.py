@@ -5,6 +5,7 @@ No test enters this room. Whoever is killed here is killed by SIGKILL; whatever 
 
 from __future__ import annotations
 
+import gc
 import itertools
 import linecache
 import os
@@ -129,6 +130,8 @@ def _work(
     answers: Any, url: str, name: str, more: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Forked from where hypothesis has run: an interruption is lost that comes while its callback measures a collection.
+    gc.callbacks.clear()
     try:
         answer = True, function(join(url, name, more), *arguments)
     except BaseException:
