@@ -50,17 +50,19 @@ class Feed:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
-            try:
+        last_word = GONE  # whatever ends the looking, nobody waits for more
+        try:
+            while not self._closed.wait(LOOK_SECONDS):
                 commits = self._connection.stats()["commits"]
-            except PaperTigerError:
-                self._last_word = GONE
-                break
-            if commits != self.commits:
-                self.commits = commits
-                self._wake()
-        self._last_word = self._last_word or ENDED
-        self._wake()
+                if commits != self.commits:
+                    self.commits = commits
+                    self._wake()
+            last_word = ENDED
+        except PaperTigerError:
+            pass
+        finally:
+            self._last_word = last_word
+            self._wake()
 
     def _wake(self) -> None:
         with self._guard:
