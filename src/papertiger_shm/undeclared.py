@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from papertiger_shm import Connection, Store
+from papertiger_shm import Checkout, Connection, Store
+from papertiger_shm.resources.checkout import kinds
 
 __all__ = ["store_of"]
 
@@ -15,11 +16,9 @@ def store_of(connection: Connection, table: str, namespace: str | None = None, i
 
     Raises TypeError for what is no name of a table or an index, as a class that declares it would.
     """
-    if not indexes:
-        for store in connection.checkout(namespace):
-            if store.table_name == table:
-                return store
-    return _made_up(table, tuple(indexes))(connection, namespace)
+    declared = () if indexes else kinds(Checkout).values()
+    kind = next((kind for kind in declared if kind.table_name == table), None)
+    return (kind or _made_up(table, tuple(indexes)))(connection, namespace)
 
 
 @lru_cache(maxsize=256)  # classes are slow to make, and collected late

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["folded", "one_line", "printable", "printable_json"]
+__all__ = ["counted", "cut", "folded", "one_line", "printable", "printable_json"]
 
 ELLIPSIS: Final = "…"
 
@@ -29,8 +29,12 @@ def printable(text: str) -> str:
 
 def one_line(value: Any, width: int | None) -> str:
     """The value as JSON on one line, cut to so many characters; None for all of it."""
-    text = printable(json.dumps(value, ensure_ascii=False))
-    return text if width is None or len(text) <= width else text[: max(width - 1, 0)] + ELLIPSIS
+    return cut(_text(value), width)
+
+
+def cut(text: str, most: int | None) -> str:
+    """The first so many characters; None for all of them."""
+    return text if most is None or len(text) <= most else text[: max(most - 1, 0)] + ELLIPSIS
 
 
 def folded(value: Any) -> tuple[str, bool]:
@@ -60,7 +64,7 @@ def _lines(value: Any, level: int) -> Iterator[str]:
 
 def _block(opens: str, ends: str, entries: list[tuple[str, Any]], what: str, most: int, level: int) -> Iterator[str]:
     if level >= MOST_LEVELS:
-        yield f"{opens}{ELLIPSIS} {_counted(len(entries), what)}{ends}"
+        yield f"{opens}{ELLIPSIS} {counted(len(entries), what)}{ends}"
         return
     inner_indent = "  " * (level + 1)
     yield opens
@@ -72,7 +76,7 @@ def _block(opens: str, ends: str, entries: list[tuple[str, Any]], what: str, mos
         yield f"{inner_indent}{name}{lines[0]}"
         yield from lines[1:]
     if len(shown) < len(entries):
-        yield f"{inner_indent}{ELLIPSIS} {_counted(len(entries) - len(shown), f'more {what}')}"
+        yield f"{inner_indent}{ELLIPSIS} {counted(len(entries) - len(shown), f'more {what}')}"
     yield "  " * level + ends
 
 
@@ -80,5 +84,6 @@ def _text(value: Any) -> str:
     return printable(json.dumps(value, ensure_ascii=False))
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """As ``"1,024 keys"``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

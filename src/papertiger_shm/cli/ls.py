@@ -15,7 +15,7 @@ import click
 
 from papertiger_shm import Connection, ManagerUnavailable, Store, connect, stores
 from papertiger_shm.cli.console import answer_console, on_terminal, show
-from papertiger_shm.cli.folding import one_line, printable
+from papertiger_shm.cli.folding import cut, one_line, printable
 from papertiger_shm.cli.opening import open_store
 from papertiger_shm.cli.tables import no_such_collection, open_table
 from papertiger_shm.transfer import json_line
@@ -143,8 +143,8 @@ def _print_items(items: list[dict[str, Any]]) -> None:
     moment = time.time()
     rows = [
         [
-            _cut(printable(item["id"]), most_id),
-            _cut(printable(item["type"]) if isinstance(item.get("type"), str) else "", most_type),
+            cut(printable(item["id"]), most_id),
+            cut(printable(item["type"]) if isinstance(item.get("type"), str) else "", most_type),
             _when(item.get("created"), moment),
         ]
         for item in items
@@ -163,10 +163,6 @@ def _print_items(items: list[dict[str, Any]]) -> None:
             rest = {key: inner for key, inner in rest.items() if inner is not None and key != "object"}
         row.append(one_line(rest, room))
     _print_table(headings, rows)
-
-
-def _cut(text: str, most: int | None) -> str:
-    return text if most is None or len(text) <= most else text[: most - 1] + "…"
 
 
 def _when(created: object, moment: float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from papertiger_shm.cli import console as terminal
-from papertiger_shm.cli.folding import printable
+from papertiger_shm.cli.folding import counted, printable
 from papertiger_shm.cli.opening import open_store
 from papertiger_shm.cli.runs import tables_of
 from papertiger_shm.cli.snapshot import PACES, Snapshot, per_second, take
@@ -101,7 +101,7 @@ class Board:
         title.append(self._snapshot.url, "bold")
         if "writer_pid" in figures:
             title.append(f"  writer {figures['writer_pid']}, generation {figures['generation']}")
-            title.append(f", {_counted(figures['clients'] - 1, 'other client')}")
+            title.append(f", {counted(figures['clients'] - 1, 'other client')}")
         title.append(f"  {self._hint}", "dim")
         return title
 
@@ -109,7 +109,7 @@ class Board:
         from rich.text import Text
 
         figures, paces = self._snapshot.figures, self._paces
-        counts = f"{_counted(figures['items'], 'item')} in {_counted(figures['collections'], 'collection')}"
+        counts = f"{counted(figures['items'], 'item')} in {counted(figures['collections'], 'collection')}"
         lines = [Text(counts, no_wrap=True, overflow="ellipsis")]
         known = [pace for pace, figure in PACES.items() if figure in figures]
         told = Text("", no_wrap=True, overflow="ellipsis")
@@ -143,10 +143,6 @@ class Board:
             items = sum(items for _, _, items in rest)
             table.add_row(Text(f"{items:,}", "dim"), Text(f"in {len(rest):,} more", "dim"), "")
         return table
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _mib(count: int) -> str:
