@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from papertiger_shm.cli.signals import heard
+
 __all__ = ["ENDED", "RESIZED", "STOPPED", "TIME", "keys"]
 
 TIME: Final = "time"
@@ -43,18 +45,18 @@ def keys() -> Iterator[Callable[[float], str]]:
     Keys come at once and unechoed until the end, when terminal and signals are as they were before.
     """
     with contextlib.ExitStack() as after:
-        heard = _signals_heard(after)
+        told = heard(_MEANING, after)
         source = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
         if source is not None:
             after.callback(termios.tcsetattr, source, termios.TCSADRAIN, termios.tcgetattr(source))
             tty.setcbreak(source)
-        yield lambda seconds: _wait(heard, source, seconds)
+        yield lambda seconds: _wait(told, source, seconds)
 
 
-def _wait(heard: int, source: int | None, seconds: float) -> str:
-    ready, _, _ = select.select([heard, *([] if source is None else [source])], [], [], max(seconds, 0.0))
-    if heard in ready:
-        meanings = {_MEANING.get(signal.Signals(number)) for number in os.read(heard, 64)}
+def _wait(told: int, source: int | None, seconds: float) -> str:
+    ready, _, _ = select.select([told, *([] if source is None else [source])], [], [], max(seconds, 0.0))
+    if told in ready:
+        meanings = {_MEANING.get(signal.Signals(number)) for number in os.read(told, 64)}
         return next((meaning for meaning in (ENDED, STOPPED, RESIZED) if meaning in meanings), TIME)
     if source in ready and source is not None:
         with contextlib.suppress(OSError):
@@ -69,15 +71,3 @@ def _key(source: int) -> str:
     if key == ESCAPE and select.select([source], [], [], 0)[0]:
         key += os.read(source, LONGEST_KEY)
     return key.decode(errors="replace")
-
-
-def _signals_heard(after: contextlib.ExitStack) -> int:
-    """The end of a pipe that a byte comes out of for each signal."""
-    heard, told = os.pipe()
-    after.callback(os.close, heard)
-    after.callback(os.close, told)
-    os.set_blocking(told, False)
-    for number in _MEANING:
-        after.callback(signal.signal, number, signal.signal(number, lambda *_: None))
-    after.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(told, warn_on_full_buffer=False))
-    return heard
