@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 SECONDS = 60.0
@@ -47,3 +49,19 @@ def refused(status: int, *arguments: str, **environment: str) -> str:
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     return done.stderr
+
+
+@contextmanager
+def going_on(*arguments: str, under: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that goes on until it is told to end, ``under`` another one, and the first line that it printed."""
+    process = subprocess.Popen(
+        [*under, *COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        assert first, process.communicate()
+        yield process, first.strip()
+    finally:
+        process.kill()
+        process.communicate()

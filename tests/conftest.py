@@ -54,3 +54,12 @@ def rendezvous() -> Iterator[Path]:
         environment.delenv("PAPERTIGER_NAMESPACE", raising=False)
         yield Path(directory)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def apart_from_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A rendezvous directory of this test's own: what stores there are is known, and any name is free."""
+    directory = short_directory()
+    monkeypatch.setenv("PAPERTIGER_DIR", directory)
+    yield
+    shutil.rmtree(directory, ignore_errors=True)

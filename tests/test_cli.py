@@ -15,13 +15,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from command_line import COMMAND, SECONDS, answered, refused, run, said
+from command_line import COMMAND, SECONDS, answered, going_on, refused, run, said
 from papertiger_shm import Connection, Customers, Events, Manager, ManagerUnavailable, connect, leftovers
 from papertiger_shm.shm import segment as segments
 
@@ -270,25 +270,9 @@ def test_stop_ends_the_store_whoever_started_it(manager: Manager, root: Path) ->
     assert "papertiger-shm serve ci" in refused(1, "stop", "ci")
 
 
-@contextlib.contextmanager
-def serving(*arguments: str, under: Sequence[str] = ()) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A ``serve`` that runs, ``under`` another command, and the first line that it printed."""
-    process = subprocess.Popen(
-        [*under, *COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        first = process.stdout.readline()
-        assert first, process.communicate()
-        yield process, first.strip()
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_serve_ends_cleanly(number: signal.Signals, root: Path) -> None:
-    with serving("ci", "--max-size", SIZE) as (process, url):
+    with going_on("serve", "ci", "--max-size", SIZE) as (process, url):
         assert url == "shm://ci"
         with connect(url) as connection:
             segment = connection.stats()["segment"]
@@ -302,7 +286,7 @@ def test_serve_ends_cleanly(number: signal.Signals, root: Path) -> None:
 
 
 def test_serve_goes_on_under_nohup() -> None:
-    with serving("ci", "--max-size", SIZE, under=["nohup"]) as (process, _):
+    with going_on("serve", "ci", "--max-size", SIZE, under=["nohup"]) as (process, _):
         status = Path(f"/proc/{process.pid}/status").read_text()
         ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
         assert ignored & 1 << (signal.SIGHUP - 1)
@@ -311,7 +295,7 @@ def test_serve_goes_on_under_nohup() -> None:
 
 
 def test_serve_joins_the_manager_that_runs(connection: Connection) -> None:
-    with serving("ci", "--json") as (process, line):
+    with going_on("serve", "ci", "--json") as (process, line):
         answer = json.loads(line)
         assert answer == {"url": "shm://ci", "pid": connection.stats()["writer_pid"], "joined": True}
         process.send_signal(signal.SIGINT)
@@ -321,14 +305,17 @@ def test_serve_joins_the_manager_that_runs(connection: Connection) -> None:
 
 
 def test_serve_without_a_name_makes_one_up_and_ends_with_its_store() -> None:
-    with serving("--max-size", SIZE) as (process, url):
+    with going_on("serve", "--max-size", SIZE) as (process, url):
         assert said("stop", url).startswith("stopped")
         words = process.communicate(timeout=SECONDS)[1]
         assert (process.returncode, words.endswith(f"{url} was stopped; its data is gone\n")) == (0, True)
 
 
 def test_serve_restarts_its_writer(root: Path) -> None:
-    with serving("ci", "--max-size", SIZE, "--json") as (process, line), connect("shm://ci", timeout=SECONDS) as store:
+    with (
+        going_on("serve", "ci", "--max-size", SIZE, "--json") as (process, line),
+        connect("shm://ci", timeout=SECONDS) as store,
+    ):
         Events(store).insert({"id": "evt_1"})
         os.kill(json.loads(line)["pid"], signal.SIGKILL)
         Events(store).insert({"id": "evt_2"})
@@ -341,7 +328,7 @@ def test_serve_restarts_its_writer(root: Path) -> None:
 @pytest.mark.parametrize(("typed", "host"), [("0", "127.0.0.1"), (":0", "127.0.0.1"), ("localhost:0", "127.0.0.1")])
 def test_serve_with_stripes_endpoints(typed: str, host: str) -> None:
     pytest.importorskip("starlette")
-    with serving("ci", "--max-size", SIZE, "--http", typed) as (process, url), connect(url) as store:
+    with going_on("serve", "ci", "--max-size", SIZE, "--http", typed) as (process, url), connect(url) as store:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         assert re.fullmatch(rf"http://{re.escape(host)}:[1-9]\d+", address)
@@ -349,7 +336,8 @@ def test_serve_with_stripes_endpoints(typed: str, host: str) -> None:
         asked = urllib.request.Request(f"{address}/v1/events/evt_1", headers={"Authorization": "Bearer sk_test_1"})
         with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
             assert json.load(answer)["type"] == "charge.refunded"
-        with serving("ci", "--http", typed, "--json") as (second, line):  # joins, and serves at an address of its own
+        # It joins, and serves at an address of its own.
+        with going_on("serve", "ci", "--http", typed, "--json") as (second, line):
             assert json.loads(line)["joined"]
             assert json.loads(line)["http"] not in (address, None)
             second.send_signal(signal.SIGINT)
@@ -376,7 +364,7 @@ def test_serve_refuses_a_size_that_is_none() -> None:
 
 
 def test_serve_ends_while_the_manager_that_it_joined_is_gone() -> None:
-    with Manager("ci", max_size=SIZE) as manager, serving("ci") as (process, _):
+    with Manager("ci", max_size=SIZE) as manager, going_on("serve", "ci") as (process, _):
         manager.stop()
         assert "run this command again" in process.communicate(timeout=SECONDS)[1]
         assert process.returncode == 0
@@ -440,7 +428,7 @@ def test_a_dead_store_is_told_from_none(tmp_path: Path) -> None:
         reason = refused(1, *arguments)
         assert "papertiger-shm serve dead" in reason
         assert "papertiger-shm gc dead" in reason
-    with serving("dead"):
+    with going_on("serve", "dead"):
         file = str(tmp_path / "events.jsonl")
         assert answered("dump", "dead", file)["items"] == 1
         said("stop", "dead")

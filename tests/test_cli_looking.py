@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -18,12 +17,7 @@ from papertiger_shm.transfer import json_line
 WIDE = {"id": "evt_wide", "created": 5, "type": "charge.refunded", "data": {"text": "x" * 3_000}, "object": "event"}
 
 
-@pytest.fixture(autouse=True)
-def rendezvous(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A rendezvous directory of this test's own: it is looked at which stores there are."""
-    with tempfile.TemporaryDirectory(prefix="pt-", dir="/tmp") as directory:
-        monkeypatch.setenv("PAPERTIGER_DIR", directory)
-        yield
+pytestmark = pytest.mark.usefixtures("apart_from_all")
 
 
 @pytest.fixture

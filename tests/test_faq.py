@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from conftest import short_directory
 from documented_page import ROOT
 from papertiger_shm import Events, Manager, PaperTigerError, Store, connect
 from papertiger_shm.shm.launch import launch
@@ -59,15 +57,6 @@ def says(beginning: str) -> Callable[[Raiser], Raiser]:
 
 class Orders(Store, table="orders", resource="order", prefix="ord", indexes=("status",)):
     pass
-
-
-@pytest.fixture
-def apart_from_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A rendezvous directory for this test, so that its store can have the name that the page gives it."""
-    directory = short_directory()
-    monkeypatch.setenv("PAPERTIGER_DIR", directory)
-    yield
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

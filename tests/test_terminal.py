@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -28,12 +27,7 @@ COOKED = termios.ICANON | termios.ECHO
 DEEP = {"a": {"b": {"c": {"d": 1}}}, "many": list(range(50)), "long": "x" * 500}
 
 
-@pytest.fixture(autouse=True)
-def rendezvous(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A rendezvous directory of this test's own: completion names the stores in it."""
-    with tempfile.TemporaryDirectory(prefix="pt-", dir="/tmp") as directory:
-        monkeypatch.setenv("PAPERTIGER_DIR", directory)
-        yield
+pytestmark = pytest.mark.usefixtures("apart_from_all")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from command_line import COMMAND, SECONDS, refused
+from command_line import SECONDS, going_on, refused
 from papertiger_shm import Connection, Events, Manager, NotFound, Store, connect, namespace
 
 httpx = pytest.importorskip("httpx")
@@ -707,24 +706,10 @@ def test_a_store_that_goes_away_is_heard_of() -> None:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def shown(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A ``ui`` that runs, and the first line that it printed."""
-    process = subprocess.Popen([*COMMAND, "ui", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        first = process.stdout.readline()
-        assert first, process.communicate()
-        yield process, first.strip()
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_command_shows_a_store_and_ends_when_told(connection: Connection, number: signal.Signals) -> None:
     Things(connection, "x").insert({"id": "thi_1"})
-    with shown(connection.url) as (process, address):
+    with going_on("ui", connection.url) as (process, address):
         assert address.startswith("http://127.0.0.1:")
         visitor = Visitor(address)
         with visitor, listening(visitor) as events:  # an open page holds up nobody
@@ -740,7 +725,7 @@ def test_the_command_shows_a_store_and_ends_when_told(connection: Connection, nu
 
 
 def test_the_command_answers_in_json_and_listens_where_it_is_told(connection: Connection) -> None:
-    with shown(connection.url, "--http", "localhost:0", "--json") as (_, line):
+    with going_on("ui", connection.url, "--http", "localhost:0", "--json") as (_, line):
         answer = json.loads(line)
         assert answer.keys() == {"url", "store"}
         assert answer["store"] == connection.url
@@ -748,7 +733,7 @@ def test_the_command_answers_in_json_and_listens_where_it_is_told(connection: Co
 
 
 def test_the_command_ends_with_its_store() -> None:
-    with Manager("shown-and-gone", max_size="16 MiB") as manager, shown("shown-and-gone") as (process, _):
+    with Manager("shown-and-gone", max_size="16 MiB") as manager, going_on("ui", "shown-and-gone") as (process, _):
         manager.stop()
         words = process.communicate(timeout=SECONDS)[1]
         assert (process.returncode, "has gone; run this command again" in words) == (0, True)
