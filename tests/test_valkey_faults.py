@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import valkey
 
-from papertiger_shm import Conflict, Events, ManagerUnavailable, connect
+from papertiger_shm import Conflict, Events, InvalidRequest, ManagerUnavailable, connect
 from valkey_cluster import until
 from valkey_proxy import Fault, Proxy, between, cut_short, late, lost
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
@@ -109,6 +111,45 @@ def test_an_answer_that_takes_longer_than_the_timeout(proxy: tuple[Proxy, str]) 
         # The answer that is still on its way is nobody's: not that of the next request.
         assert events.get("a")["n"] == 1
         assert events.increment("a", "n") == 2
+
+
+@pytest.mark.parametrize("way", ["requests", "answers"])
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        (lambda events: events.increment("a", "n"), 1),
+        (lambda events: events.get("a")["n"], 0),
+        (lambda events: events.connection.verify()["items"], 1),
+    ],
+    ids=["write", "read", "read in several steps"],
+)
+def test_a_request_that_is_under_way_when_another_thread_closes(
+    server: str, proxy: tuple[Proxy, str], way: Any, use: Callable[[Any], Any], expected: object
+) -> None:
+    """It has its answer, and leaves no connection behind."""
+    network, url = proxy
+    under_way, closed = threading.Event(), threading.Event()
+
+    def held_up(data: bytes) -> bytes:
+        under_way.set()
+        closed.wait(30)
+        return data
+
+    connection = connect(f"{url}?name=closed-{way}-{id(use)}", timeout=30)
+    events = Events(connection)
+    events.insert({"id": "a", "n": 0})
+    network.next(way, held_up)
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(use, events)
+        assert under_way.wait(30)
+        connection.close()
+        closed.set()
+        assert answer.result(30) == expected
+    with pytest.raises(InvalidRequest, match="closed"):
+        use(events)
+    admin = valkey.Valkey.from_url(server)
+    until(lambda: len(admin.client_list()) == 1, "the end of the other connections")
+    admin.close()
 
 
 def test_a_lease_that_is_given_up_while_it_is_renewed(proxy: tuple[Proxy, str]) -> None:

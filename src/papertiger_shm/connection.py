@@ -164,7 +164,10 @@ class Connection:
         return self._closed
 
     def close(self) -> None:
-        """Let go of the store; its data and its manager stay. Calling it again does nothing."""
+        """Let go of the store; its data and its manager stay. Calling it again does nothing.
+
+        What other threads have asked for already is still answered; what they ask from now on raises InvalidRequest.
+        """
         self._closed = True
         for views in [*self._views.values()]:
             views.clear()

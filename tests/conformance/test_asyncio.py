@@ -718,9 +718,11 @@ async def test_a_step_begins_before_the_one_that_was_cancelled_has_ended(awaited
     changes = awaited.watch()
     cancelled = asyncio.ensure_future(anext_(changes))
     await asyncio.sleep(0.01)
-    threading.Timer(0.1, twin.insert, [{"id": "a"}]).start()
+    inserting = threading.Timer(0.1, twin.insert, [{"id": "a"}])
+    inserting.start()
     cancelled.cancel()
     assert (await changes.__anext__()).id == "a"  # at once, in this task: the other one has not run since
+    inserting.join()
     assert cancelled.cancelled()
     await changes.aclose()
 

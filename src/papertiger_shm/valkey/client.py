@@ -194,6 +194,9 @@ class ValkeyBackend:
                     self._node.look_again(error)
             except (OutOfMemoryError, NoPermissionError, ResponseError, InvalidResponse) as error:
                 raise self._as_ours(error) from None
+            finally:
+                if self._closed:  # meanwhile, by another thread, which has left the connection that is in use to us
+                    self._node.hang_up()
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, 0.05)
 
@@ -327,13 +330,13 @@ class ValkeyBackend:
             self.client.unlink(key)
 
     def close(self) -> None:
-        """Close the connections; again does nothing."""
+        """Close the connections, each as soon as its request has been answered; again does nothing."""
         self._closed = True
         for reference in self._subscriptions.valuerefs():  # at once, as other threads may begin to wait
             subscription = reference()
             if subscription is not None:
                 subscription.cut()
-        self._node.close()
+        self._node.hang_up()
 
 
 class ValkeyCollection:

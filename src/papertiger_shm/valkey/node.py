@@ -42,10 +42,9 @@ class SingleNode:
     def look_again(self, error: Exception) -> None:
         """After ``error``: there is no other node."""
 
-    def close(self) -> None:
-        """Close the connections; again does nothing."""
-        self.client.close()
-        self.client.connection_pool.disconnect()
+    def hang_up(self) -> None:
+        """Close the connections that nobody uses just now."""
+        self.client.connection_pool.disconnect(inuse_connections=False)
 
 
 class ClusterNode:
@@ -95,8 +94,8 @@ class ClusterNode:
                 ) from None
             raise InvalidRequest(f"connect: {self._address.shown} cannot be used: {error}") from None
 
-    def close(self) -> None:
-        """Close the connections to every node; again does nothing."""
-        if self._cluster is not None:
-            self._cluster.close()
-            self._cluster.disconnect_connection_pools()
+    def hang_up(self) -> None:
+        """Close the connections to every node that nobody uses just now."""
+        for node in [] if self._cluster is None else self._cluster.get_nodes():
+            if node.valkey_connection is not None:
+                node.valkey_connection.connection_pool.disconnect(inuse_connections=False)
