@@ -6,10 +6,12 @@ Every test of these suites writes the same ids and counts them, so a namespace t
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 
 from papertiger_shm import Events, Manager, connect
+from papertiger_shm.testing.naming import namespace_of
 from testing.suite import Suite, failure_reports
 
 CONFTEST = """
@@ -78,7 +80,7 @@ TESTS = """
         assert events.count() == 21
         log("ran", papertiger_namespace)
 
-    @pytest.mark.parametrize("currency", ["usd", "a/b ::", "e" * 300, ""])
+    @pytest.mark.parametrize("currency", ["usd", "a/b ::", "a.b ::", "e" * 300, ""])
     @pytest.mark.parametrize("number", range(3))
     def test_refund(number, currency, events, papertiger_namespace):
         assert events.count() == 20
@@ -115,6 +117,14 @@ AFTERWARDS = """
 """
 
 
+def test_no_two_ids_have_the_same() -> None:
+    ids = ["".join(some) for length in range(1, 8) for some in product("a/.:", repeat=length)]
+    ids += [f"t.py::t[{odd}]" for odd in ("\0", " ", "\n", "?", "\ud800", r"\ud800", "a" * 300, "a" * 301)]
+    names = {namespace_of(id, worker="gw0", attempt=1, prefix="") for id in ids}
+    assert len(names) == len(ids)
+    assert {name.count("/") for name in names} == {1}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_each_test_has_its_own(suite: Suite, workers: int) -> None:
     suite.write("conftest.py", CONFTEST)
@@ -122,10 +132,10 @@ def test_each_test_has_its_own(suite: Suite, workers: int) -> None:
     suite.write("deep/er/test_more.py", TESTS)
     suite.write("test_twice.py", "    def test_it(events): assert events.count() == 20\n" + TESTS)
     result = suite.run("-n", str(workers))
-    result.assert_ended(0, passed=49)
+    result.assert_ended(0, passed=58)
     namespaces = [line.split(" ", 1)[1] for line in result.lines("ran")]
-    assert len(namespaces) == 48
-    assert len(set(namespaces)) == 48
+    assert len(namespaces) == 57
+    assert len(set(namespaces)) == 57
     who = r"gw[01]" if workers else "main"
     assert all(re.match(who + "/", namespace) for namespace in namespaces), namespaces
     ends = {namespace.partition("/")[2] for namespace in namespaces}
@@ -143,7 +153,7 @@ def test_it_is_cleared_after_the_test(suite: Suite) -> None:
     suite.write("test_a.py", TESTS)
     suite.write("test_b.py", AFTERWARDS)
     result = suite.run("-n0")
-    result.assert_ended(0, passed=17)
+    result.assert_ended(0, passed=20)
 
 
 def test_each_attempt_has_its_own(suite: Suite) -> None:
