@@ -408,6 +408,23 @@ def test_a_child_does_not_tell_what_its_parent_read(backend: ShmBackend, manager
     assert (figures["reads"], figures["reader_retries"]) == (11, 3)
 
 
+def test_a_child_that_only_reads_is_a_client_of_its_own(backend: ShmBackend) -> None:
+    backend.commit([put("a")])
+    things = backend.collection("t", "ns")
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            while True:
+                things.get("a")
+    try:
+        eventually(lambda: backend.stats()["clients"] == 2, "the child was never seen")
+        read = backend.stats()["reads"]
+        eventually(lambda: backend.stats()["reads"] > read, "the child's reads were never told")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 # ---- increment --------------------------------------------------------------------------------------------------
 
 
@@ -1197,6 +1214,46 @@ def test_on_demand_it_outlives_its_starter_and_any_client_restarts_it(monkeypatc
     assert stats["kind"] == "on-demand"
     mine.close()
     eventually(lambda: not is_running(stats["writer_pid"]), "it goes after its last client")
+
+
+def test_who_only_reads_finds_the_next_manager_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERTIGER_IDLE_SECONDS", "1")
+    writing = open_backend("ci", start=True, timeout=30)
+    reading = open_backend("ci", start=False, timeout=30)
+    writing.commit([put("a")])
+    things = reading.collection("t", "ns")
+    os.kill(writing.stats()["writer_pid"], signal.SIGKILL)
+    for _ in range(5_000):
+        assert things.get("a")  # nobody is there to be told
+    writing.commit([put("b")])
+
+    def seen() -> bool:
+        things.get("a")
+        return bool(writing.stats()["clients"] == 2)
+
+    eventually(seen, "who reads was never seen")
+    pid = writing.stats()["writer_pid"]
+    writing.close()
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        assert things.get("b")
+    assert is_running(pid)
+    reading.close()
+    eventually(lambda: not is_running(pid), "it goes after its last client")
+
+
+def test_what_was_posted_is_sent_again_though_reads_go_on(backend: ShmBackend, manager: Manager) -> None:
+    backend.commit([put("a", n=0)])
+    things = backend.collection("t", "ns")
+    os.kill(manager.pid, signal.SIGSTOP)
+    posted = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    os.kill(manager.pid, signal.SIGKILL)
+    eventually(lambda: backend._channel._link is None or things.get("a") is None, "the loss was never noticed")
+    other = open_backend(manager.name, start=False, timeout=30)  # as soon as the next manager is there
+    assert things.get("a")
+    backend._tell_all_reads()
+    other.close()
+    assert posted() == [1]
 
 
 def test_start_joins_a_manager_that_is_there(manager: Manager) -> None:

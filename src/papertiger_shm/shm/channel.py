@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..codec import unpack
-from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavailable
+from ..errors import AccessDenied, AlreadyExists, InvalidRequest, ManagerUnavailable, PaperTigerError
 from . import wire
 from .introduction import is_of_our_user, prove_to_manager, set_patience
 from .patience import patience
@@ -201,6 +201,9 @@ class Channel:
     def tell(self, verb: int, fresh: Callable[[], _News], told: Callable[[_News], None]) -> None:
         """Say something that is not answered, if there is a connection, not in use, that takes it at once.
 
+        Where there is none any more, or a fork has parted us, a manager that listens is found again: who only reads
+        is to be taken for a client all the same, and asks nothing that would find it.
+
         ``fresh`` gives what there is to say, ``told`` takes what went out, which may still get lost. Nobody else says
         anything in between, so that nothing is said twice.
         """
@@ -210,6 +213,8 @@ class Channel:
             if not self._lock.acquire(False):
                 return
             try:
+                if self._link is None:
+                    self._greet_if_at_once()
                 if self._link is not None:
                     news = fresh()
                     self._link.send(wire.request_frame([0, verb, *news]), socket.MSG_DONTWAIT)
@@ -439,6 +444,13 @@ class Channel:
             raise
         self._link = link
         return link, about["last"]
+
+    def _greet_if_at_once(self) -> None:
+        """Connect if a manager is there and answers right away."""
+        if self._closed or self._posted is not None:  # that is to be sent again over whatever line it finds
+            return
+        with contextlib.suppress(PaperTigerError, OSError, EOFError, wire.WireError):
+            self._greet(time.monotonic())
 
     def _see_to_a_manager(self, waited: float) -> bool:
         """Start a manager on demand, if that is for us to do now; whether one was started, by whomever."""

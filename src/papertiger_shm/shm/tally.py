@@ -32,13 +32,13 @@ class Tally:
     docs/performance.md has what it costs, and what others did.
     """
 
-    __slots__ = ("__weakref__", "_begun", "_retries", "_round", "_told", "_told_at")
+    __slots__ = ("__weakref__", "_begun", "_due_at", "_retries", "_round", "_told")
 
     def __init__(self, retries: Callable[[], int] = lambda: 0) -> None:
         """``retries``: how many reads there were that a write had overtaken, since when does not matter."""
         self._retries = retries
         self._told = 0, 0
-        self._told_at = 0.0
+        self._due_at = 0.0
         self._give(0, FIRST)
         _tallies.add(self)
 
@@ -80,14 +80,17 @@ class Tally:
         self._round: tuple[int, int, Iterator[None]] = before, ticks, repeat(None, ticks)
 
     def is_due(self) -> bool:
-        """Whether it is long enough since something was told."""
-        return time.monotonic() - self._told_at >= TELL_SECONDS
+        """Whether it is time to tell; then not again for a while, told or not: there may be nobody to tell."""
+        now = time.monotonic()
+        if now < self._due_at:
+            return False
+        self._due_at = now + TELL_SECONDS
+        return True
 
     def told(self, fresh: tuple[int, int]) -> None:
         """The manager has been told of so many more; for one thread at a time."""
         reads, retries = self._told
         self._told = reads + fresh[0], retries + fresh[1]
-        self._told_at = time.monotonic()
 
 
 _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
