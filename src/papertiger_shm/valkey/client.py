@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import ssl
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -29,18 +28,17 @@ from valkey.exceptions import (
 
 from ..backend import Operation
 from ..errors import (
-    AccessDenied,
     CorruptSegment,
     InvalidRequest,
     ManagerUnavailable,
     NotFound,
     PaperTigerError,
-    StoreFull,
 )
 from .address import Address, address_of
 from .lease import ValkeyLease
 from .library import COMMIT, READ, RELIEVE
 from .node import ClusterNode, SingleNode
+from .refusal import as_ours, is_about_the_certificate
 from .request import Outdated, Request, name_of, packed
 from .subscription import ValkeySubscription
 
@@ -187,67 +185,18 @@ class ValkeyBackend:
             try:
                 return ask()
             except _LOST as error:
-                hopeless = isinstance(error, _NOT_TO_BE_REPEATED) or _is_about_the_certificate(error)
+                hopeless = isinstance(error, _NOT_TO_BE_REPEATED) or is_about_the_certificate(error)
                 if hopeless or time.monotonic() >= deadline:
-                    raise self._as_ours(error) from None
+                    raise as_ours(error, self.url) from None
                 with suppress(*_LOST):
                     self._node.look_again(error)
             except (OutOfMemoryError, NoPermissionError, ResponseError, InvalidResponse) as error:
-                raise self._as_ours(error) from None
+                raise as_ours(error, self.url) from None
             finally:
                 if self._closed:  # meanwhile, by another thread, which has left the connection that is in use to us
                     self._node.hang_up()
             time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, 0.05)
-
-    def _as_ours(self, error: Exception) -> Exception:
-        """What an error of the client library is to a store; itself, where it is none of the connection's."""
-        if isinstance(error, (AuthenticationError, NoPermissionError)):
-            return AccessDenied(f"{self.url} refuses us: {error}; see the URL's user and password")
-        if isinstance(error, valkey.TimeoutError):
-            return ManagerUnavailable(
-                f"the server of {self.url} did not answer in time: a write may or may not have been applied; see "
-                "whether it is overloaded, or has no TLS where the URL wants that, or connect with a longer timeout"
-            )
-        if _is_about_the_certificate(error):
-            return AccessDenied(
-                f"the server of {self.url} is not known to be the right one: {error.__context__}; name the file with "
-                "its authority's certificate in the URL, as in valkeys://host:6379?ssl_ca_certs=/path/to/ca.pem, and "
-                "the host as its certificate does"
-            )
-        if isinstance(error, valkey.ConnectionError):
-            why = type(error.__context__ or error).__name__
-            return ManagerUnavailable(
-                f"no server answers for {self.url} ({why}): see that it runs, and that it can be reached from here"
-            )
-        if isinstance(error, InvalidResponse):
-            return ManagerUnavailable(
-                f"what answers for {self.url} is no Valkey or Redis server ({error}): see the URL's host and port"
-            )
-        if isinstance(error, OutOfMemoryError):
-            return StoreFull(
-                f"the server of {self.url} has no memory for the write ({error}): raise its maxmemory, or clear "
-                "namespaces"
-            )
-        if isinstance(error, ReadOnlyError):
-            return ManagerUnavailable(
-                f"the server of {self.url} is a replica, which takes no writes: connect to its primary"
-            )
-        if isinstance(error, (AskError, ClusterDownError, TryAgainError)):
-            return ManagerUnavailable(
-                f"the cluster of {self.url} is not ready for the store ({error}): it is choosing another primary or "
-                "moves the store's slot; try again, or connect with a longer timeout"
-            )
-        if str(error).startswith("MOVED"):
-            return InvalidRequest(
-                f"the server of {self.url} is a node of a cluster, and the store is on another: add cluster=true to "
-                "the URL, as in valkey://host:6379?cluster=true"
-            )
-        if "unknown command" in str(error):
-            return InvalidRequest(
-                f"the server of {self.url} has no functions ({error}): use Valkey 7.2, Redis 7.0, or a newer one"
-            )
-        return error
 
     # --- the rest ------------------------------------------------------------------------------------------------
 
@@ -415,10 +364,6 @@ class ValkeyCollection:
         arguments = [most, way, cursor.encode(), packed([*filters])]
         answer: list[bytes] = self._backend.asked(lambda: READ.call(self._backend.client, self._keys, arguments))
         return answer
-
-
-def _is_about_the_certificate(error: Exception) -> bool:
-    return isinstance(error.__context__, ssl.SSLCertVerificationError)
 
 
 class _Session:
