@@ -540,9 +540,10 @@ def test_only_what_has_been_selected(suite: Suite) -> None:
         ("@shared_fixture\ndef one(narrow): pass", "narrow"),
         ("@shared_fixture\ndef one(several): pass", "several"),
         ("@shared_fixture(serializer='pickle')\ndef one(): pass", "dill"),
+        ("@shared_fixture(serializer='dill', frozen=True)\ndef one(): pass", "leave one of them out"),
         ("@shared_fixture(reap=lambda value: None)\ndef one(): pass", "reap"),
     ],
-    ids=["scope", "function-scoped", "parametrised", "serializer", "reap-not-importable"],
+    ids=["scope", "function-scoped", "parametrised", "serializer", "frozen and dill", "reap-not-importable"],
 )
 def test_refused(suite: Suite, definition: str, said: str) -> None:
     """What could not be kept is refused with what to do instead."""

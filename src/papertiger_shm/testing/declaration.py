@@ -74,7 +74,7 @@ class Declaration:
     def handed_out(self, stored: Any) -> Any:
         """The value as a test gets it, from what was stored."""
         value = unpacked(stored, self.serializer)
-        return frozen(value) if self.frozen and self.serializer is None else value
+        return frozen(value) if self.frozen else value
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,17 @@ def shared_fixture(
 
     ``serializer``: None for values that an item may hold, or "dill" for any object that dill can carry over. ``reap``:
     a function of a module, called with the value where the owner was killed before its own teardown. ``frozen``: hand
-    out one object, which cannot be changed, instead of a fresh one to each test; for large values.
+    out one object, which cannot be changed, instead of a fresh one to each test; for large values, and not with dill.
 
     Raises ``InvalidRequest`` for arguments that cannot be used.
     """
     if serializer not in (None, "dill"):
         raise InvalidRequest(f"shared_fixture: serializer is {serializer!r}; it is None or 'dill'")
+    if frozen and serializer is not None:
+        raise InvalidRequest(
+            f"shared_fixture: serializer is {serializer!r} and frozen is true, but only data can be kept from being "
+            "changed, not any object; leave one of them out"
+        )
     if reap is not None:
         reapers[reaper_name(reap)] = reap
 
