@@ -18,6 +18,7 @@ import pytest
 
 from command_line import COMMAND
 from papertiger_shm import Connection, Events, Manager, stores
+from papertiger_shm.cli.completion import INSTALLED
 from suites import plugin
 from terminal import SECONDS, Terminal, papertiger_shm, terminal
 
@@ -303,19 +304,31 @@ def test_a_bar_is_seen_while_a_store_is_checked(connection: Connection) -> None:
 # --- completion -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bash(events: Events, tmp_path: Path) -> Iterator[Terminal]:
-    """An interactive bash that has loaded the script as its user is told to."""
-    if shutil.which("bash") is None:
-        pytest.skip("there is no bash")
+STARTS = {
+    "bash": (".bashrc", 'PS1="ready> "\n'),
+    "zsh": (".zshrc", 'PS1="ready> "\nautoload -Uz compinit; compinit -u\n'),
+    "fish": (".config/fish/config.fish", 'set -g fish_greeting\nfunction fish_prompt; echo -n "ready> "; end\n'),
+}
+"""What a shell runs at its start, and what is in it beside the line that its user is told to put there."""
+
+
+@pytest.fixture(params=STARTS)
+def shell(request: pytest.FixtureRequest, events: Events, tmp_path: Path) -> Iterator[Terminal]:
+    """An interactive shell that has loaded the script as its user is told to."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"there is no {request.param}")
     command = tmp_path / "bin" / "papertiger-shm"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n')
     command.chmod(0o755)
-    start = tmp_path / "bashrc"
-    start.write_text('PS1="ready> "\neval "$(papertiger-shm completion bash)"\n')
+    name, prompt = STARTS[request.param]
+    start = tmp_path / name
+    start.parent.mkdir(parents=True, exist_ok=True)
+    start.write_text(prompt + INSTALLED[request.param].partition("   in ")[0] + "\n")
+    options = ["--noprofile", "--rcfile", str(start)] if request.param == "bash" else []
+    variables = dict.fromkeys(("HOME", "ZDOTDIR"), str(tmp_path)) | {"XDG_CONFIG_HOME": str(tmp_path / ".config")}
     path = f"{command.parent}:{os.environ['PATH']}"
-    with terminal("bash", "--noprofile", "--rcfile", str(start), "-i", PATH=path, INPUTRC="/dev/null") as screen:
+    with terminal(request.param, *options, "-i", PATH=path, INPUTRC="/dev/null", **variables) as screen:
         screen.see("ready>")
         yield screen
 
@@ -323,24 +336,26 @@ def bash(events: Events, tmp_path: Path) -> Iterator[Terminal]:
 @pytest.mark.parametrize(
     ("typed", "becomes"),
     [
-        ("papertiger-shm che", "papertiger-shm check "),
-        ("papertiger-shm ls --starting", "papertiger-shm ls --starting-after "),
-        ("papertiger-shm stats c", "papertiger-shm stats ci "),
-        ("papertiger-shm get c", "papertiger-shm get ci "),
-        ("papertiger-shm ls ci --table pap", "papertiger-shm ls ci --table paper_tiger_events "),
-        ("papertiger-shm ls ci --namespace glo", "papertiger-shm ls ci --namespace global "),
-        ("papertiger-shm get ci evt_1 --table pap", "papertiger-shm get ci evt_1 --table paper_tiger_events "),
-        ("papertiger-shm completion f", "papertiger-shm completion fish "),
+        ("papertiger-shm che", "papertiger-shm check"),
+        ("papertiger-shm ls --starting", "papertiger-shm ls --starting-after"),
+        ("papertiger-shm stats c", "papertiger-shm stats ci"),
+        ("papertiger-shm get c", "papertiger-shm get ci"),
+        ("papertiger-shm ls ci --table pap", "papertiger-shm ls ci --table paper_tiger_events"),
+        ("papertiger-shm ls ci --namespace glo", "papertiger-shm ls ci --namespace global"),
+        ("papertiger-shm get ci evt_1 --table pap", "papertiger-shm get ci evt_1 --table paper_tiger_events"),
+        ("papertiger-shm completion f", "papertiger-shm completion fish"),
     ],
 )
-def test_bash_completes(typed: str, becomes: str, bash: Terminal) -> None:
-    bash.press(f"{typed}\t")
-    bash.see(f"ready> {becomes}".rstrip())
-    bash.press("|")  # which shows whether there is a space
-    bash.see(f"ready> {becomes}|")
+def test_a_shell_completes(typed: str, becomes: str, shell: Terminal) -> None:
+    shell.press(f"{typed}\t")
+    shell.see(f"ready> {becomes}")
+    shell.press("|")  # which shows that there is a space; zsh takes its own away again
+    shell.wait(lambda: re.search(rf"^ready> {becomes} ?\|", shell.text, re.MULTILINE), "the word was not completed")
 
 
-def test_bash_completes_files_where_a_file_is_asked_for(bash: Terminal, tmp_path: Path) -> None:
+def test_a_shell_completes_files_where_a_file_is_asked_for(shell: Terminal, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("")
-    bash.press(f"papertiger-shm load ci {tmp_path}/ev\t|")
-    bash.wait(lambda: f"{tmp_path}/events.jsonl |" in bash.text.replace("\n", ""), "the file was not completed")
+    shell.press(f"papertiger-shm load ci {tmp_path}/ev\t|")
+    shell.wait(
+        lambda: re.search(rf"{tmp_path}/events.jsonl ?\|", shell.text.replace("\n", "")), "the file was not completed"
+    )
