@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,18 +102,23 @@ def test_the_sabotage_itself_is_not_what_fails(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_ctrl_c_ends_the_demo_early_with_its_proof() -> None:
+@pytest.mark.parametrize("when", [" starting ", " reads "])
+@pytest.mark.parametrize(
+    ("tell", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)], ids=["as a terminal", "as kill"]
+)
+def test_who_ends_the_demo_early_has_its_proof(tell: Callable[[int, int], None], number: int, when: str) -> None:
+    """Of a terminal's signal to every process of the group the parent alone takes notice."""
     command = [*COMMAND, "demo", "--seconds", "600", "--workers", "2"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         assert process.stdout is not None
-        while " reads " not in (line := process.stdout.readline()):
+        while when not in (line := process.stdout.readline()):
             assert line, process.communicate()
-        # As a terminal does: to every process of the group.
-        os.killpg(process.pid, signal.SIGINT)
+        tell(process.pid, number)
         out, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, out + err
+    assert "asked to end" in out
     assert "OK: " in out
     assert err == ""
 

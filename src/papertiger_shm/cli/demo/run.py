@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import multiprocess
+from multiprocess import resource_tracker
 
 from papertiger_shm import Events, Manager
 from papertiger_shm.cli.demo.books import shipped_events
@@ -16,11 +17,15 @@ from papertiger_shm.cli.demo.proof import faults_of_exits, faults_of_reports, fa
 from papertiger_shm.cli.demo.scene import SHARED, SIGNAL, TALLY, Control, Reports, Tallies
 from papertiger_shm.cli.demo.view import View
 from papertiger_shm.cli.demo.worker import Sabotage, work
+from papertiger_shm.cli.ending import until_asked
 
 if TYPE_CHECKING:
     from papertiger_shm import Connection
 
 __all__ = ["run"]
+
+Asked = Callable[[float], bool]
+"""Waits for so many seconds, or until somebody asks the demo to end, and says whether somebody did."""
 
 LOOK = 0.2
 """Seconds between two looks at the workers' reports."""
@@ -35,6 +40,7 @@ def run(seconds: float, workers: int, *, view: View | None = None, sabotage: Sab
     ``sabotage`` is called in every worker as it begins, with its number and the store's URL.
     """
     view = view or View()
+    asked_to_end = until_asked()
     with Manager() as manager, manager.connect() as connection:
         loaded = Events(connection, SHARED).insert_many(shipped_events())
         Tallies(connection, SHARED).insert({"id": TALLY, "turns": 0})
@@ -42,7 +48,7 @@ def run(seconds: float, workers: int, *, view: View | None = None, sabotage: Sab
             f"manager {manager.pid} writes {manager.url}; {loaded} Stripe events loaded; starting {workers} workers"
         )
         with view, processes(manager.url, workers, seconds, sabotage) as team:
-            watch(connection, team, seconds, view)
+            watch(connection, team, seconds, view, asked_to_end)
             exits = [process.exitcode for process in team]
         reports = current_reports(connection)
         faults = faults_of_exits(exits) + faults_of_reports(reports, workers) + faults_of_store(connection, reports)
@@ -58,6 +64,7 @@ def processes(url: str, workers: int, seconds: float, sabotage: Sabotage | None)
         spawn.Process(target=work, args=(url, number, workers, seconds, sabotage), daemon=True)
         for number in range(workers)
     ]
+    resource_tracker.ensure_running()  # whose start unblocks Ctrl-C, and so would do it for the first worker
     try:
         for process in team:
             with interrupt_blocked():
@@ -81,35 +88,45 @@ def interrupt_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def watch(connection: Connection, team: Sequence[Any], seconds: float, view: View) -> None:
-    """Start the workers' common clock and look on until all have ended. Ctrl-C makes them end now."""
+def watch(connection: Connection, team: Sequence[Any], seconds: float, view: View, asked_to_end: Asked) -> None:
+    """Start the workers' common clock and look on until all have ended, or somebody asks: then they end now."""
     control = Control(connection, SHARED)
-    try:
-        wait_until_ready(connection, team)
+    if all_ready(connection, team, asked_to_end):
         control.insert({"id": SIGNAL, "state": "run"})
-        look_on(connection, team, seconds, view)
-    except KeyboardInterrupt:
-        view.say("interrupted: the workers finish what they are at")
-        control.insert({"id": SIGNAL, "state": "stop"})
-        look_on(connection, team, 0.0, view)
+        if all_ended(connection, team, seconds, view, asked_to_end):
+            return
+    view.say("asked to end: the workers finish what they are at")
+    control.insert({"id": SIGNAL, "state": "stop"})
+    all_ended(connection, team, 0.0, view, nobody_asks)
 
 
-def wait_until_ready(connection: Connection, team: Sequence[Any]) -> None:
+def all_ready(connection: Connection, team: Sequence[Any], asked_to_end: Asked) -> bool:
+    """Wait until the workers are; False if somebody asks to end before."""
     deadline = time.monotonic() + GRACE
     while len(current_reports(connection)) < len(team) and time.monotonic() < deadline:
         if any(process.exitcode is not None for process in team):
-            return
-        time.sleep(LOOK / 10)
+            return True  # which shows in the end
+        if asked_to_end(LOOK / 10):
+            return False
+    return True
 
 
-def look_on(connection: Connection, team: Sequence[Any], seconds: float, view: View) -> None:
+def all_ended(connection: Connection, team: Sequence[Any], seconds: float, view: View, asked_to_end: Asked) -> bool:
+    """Look on until the workers have, or the time is long over; False if somebody asks to end before."""
     begin = time.monotonic()
     while (elapsed := time.monotonic() - begin) < seconds + GRACE:
-        running = [process for process in team if process.exitcode is None]
-        if not running:
-            return
+        if all(process.exitcode is not None for process in team):
+            return True
         view.show(elapsed, current_reports(connection), connection.stats())
-        running[0].join(LOOK)
+        if asked_to_end(LOOK):
+            return False
+    return True
+
+
+def nobody_asks(pause: float) -> bool:
+    """For once somebody has."""
+    time.sleep(pause)
+    return False
 
 
 def current_reports(connection: Connection) -> list[dict[str, Any]]:
