@@ -190,7 +190,7 @@ def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
 
     def write() -> None:
         for number in itertools.count():
-            if over.wait(0.002):
+            if over.wait(0.01):
                 return
             twin.insert({"id": f"t{number}", "type": "y"})
 
@@ -198,7 +198,7 @@ def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
     with pytest.raises(
         WaitTimeout, match=r"\d+ others? came \(\d+ with type 'y'\); the nearest is 't\d+' with type 'y'"
     ):
-        things.wait_for(1, type="z")
+        things.wait_for(3, type="z")
     over.set()
     thread.join(60)
 
