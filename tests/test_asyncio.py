@@ -169,8 +169,10 @@ async def test_what_nobody_has_any_more_is_closed() -> None:
         before = plain.stats()["clients"]
         connection = await async_connect(manager.url)
         changes = Events(connection).watch()
+        await Events(connection).insert({"id": "a"})
+        assert (await anext_(changes)).id == "a"
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(anext_(changes), 0.02)
+            await asyncio.wait_for(anext_(changes), 0.02)  # from here on a thread waits for what does not come
         await until(lambda: plain.stats()["clients"] == before + 2)
 
         def clients() -> int:
