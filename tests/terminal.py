@@ -89,6 +89,8 @@ class Terminal:
         """Wait for the process to end by itself; its exit status."""
         self.wait(lambda: self._take(0.1) is None, "it never ended")
         self.modes = termios.tcgetattr(self.process.child_fd)[3]
+        # It may still be about to end; ``close`` gives it 0.1 s for that, and then a signal.
+        self.wait(lambda: not self.process.isalive(), "it closed its terminal and never ended")
         self.process.close()
         assert self.process.signalstatus is None
         return int(self.process.exitstatus)

@@ -24,6 +24,7 @@ import pytest
 from command_line import COMMAND, SECONDS, answered, going_on, refused, run, said
 from papertiger_shm import Connection, Customers, Events, Manager, ManagerUnavailable, connect, leftovers
 from papertiger_shm.shm import segment as segments
+from patience import set_timeout
 
 SIZE = "16 MiB"
 
@@ -457,7 +458,8 @@ def test_gc_leaves_a_store_that_someone_still_reads(root: Path) -> None:
     )
     assert owner.stdout is not None
     pid, segment = owner.stdout.readline().split()
-    with connect("shm://ci", timeout=0.3) as reader:
+    with connect("shm://ci", timeout=SECONDS) as reader:
+        set_timeout(reader._backend, 0.3)
         events = Events(reader)
         assert events["evt_1"]
         os.kill(owner.pid, signal.SIGSTOP)

@@ -45,7 +45,7 @@ def in_writer(url: str, keys: int, kinds: int) -> dict[str, int]:
             "last": sequence,
         }
 
-    with connect(url) as connection:
+    with connect(url, timeout=60) as connection:
         events, scratch, told = Events(connection), Events(connection, "scratch"), Events(connection, "told")
         round = sequence = 0
         while "stop" not in told:
@@ -106,7 +106,7 @@ def in_reader(url: str, seconds: float, keys: int, kinds: int, seed: int, checke
 
     counts = {"get": 0, "get_many": 0, "list": 0, "find_by_type": 0, "count": 0}
     slowest = 0.0
-    with connect(url) as connection:
+    with connect(url, timeout=60) as connection:
         reader = connection._backend._attached.reader  # type: ignore[attr-defined]
         assert reader.checked or not checked
         events, told = Events(connection), Events(connection, "told")

@@ -25,9 +25,11 @@ from papertiger_shm.cli.demo.books import own_item, shipped_events
 from papertiger_shm.cli.demo.scene import SHARED, own_namespace
 
 def write_next_door(number, url):
-    # Every key, so that whichever the owner looks at first is wrong.
+    # Every key, so that whichever the owner looks at first is wrong; and before the owner has looked its last.
     if number == 1:
         Events(connect(url), own_namespace(0)).insert_many([own_item(1, key, 1) for key in range(64)])
+    else:
+        Events(connect(url), own_namespace(0)).wait_for(60)
 
 def change_a_shared_event(number, url):
     if number == 0:
@@ -50,7 +52,7 @@ def nothing(number, url):
     pass
 
 if __name__ == "__main__":
-    raise SystemExit(run(seconds=0.3, workers=2, sabotage={name}))
+    raise SystemExit(run(seconds=1, workers=2, sabotage={name}))
 """
 
 

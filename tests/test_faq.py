@@ -22,6 +22,7 @@ from papertiger_shm import Events, Manager, PaperTigerError, Store, connect
 from papertiger_shm.shm.launch import launch
 from papertiger_shm.shm.leftovers import remove_leftovers
 from papertiger_shm.shm.rendezvous import Place
+from patience import set_timeout
 from suites import run_suite
 
 PAGE = ROOT / "docs" / "faq.md"
@@ -75,7 +76,8 @@ def nobody_there(apart_from_all: None) -> None:
 
 @says("ManagerUnavailable: the manager of shm://ci was asked")
 def manager_stopped(manager: Manager) -> None:
-    with connect("shm://ci", timeout=0.3) as connection:
+    with connect("shm://ci", timeout=30) as connection:
+        set_timeout(connection._backend, 0.3)
         os.kill(manager.pid, signal.SIGSTOP)
         try:
             Events(connection).insert({"id": "evt_1"})

@@ -47,6 +47,7 @@ from papertiger_shm.shm.rendezvous import Place
 from papertiger_shm.shm.size import parse_size
 from papertiger_shm.shm.supervisor import ChildSpec, Supervisor
 from papertiger_shm.shm.tally import TELL_SECONDS, Tally
+from patience import set_timeout
 
 SIZE = "16 MiB"
 
@@ -565,8 +566,8 @@ def test_a_second_manager_under_a_taken_name(manager: Manager, backend: ShmBacke
 def test_connecting_to_nothing() -> None:
     started = time.monotonic()
     with pytest.raises(ManagerUnavailable, match=r"shm://nothing.*looked in .*/nothing.*Manager\('nothing'\)"):
-        open_backend("nothing", start=False, timeout=5)
-    assert time.monotonic() - started < 4
+        open_backend("nothing", start=False, timeout=60)
+    assert time.monotonic() - started < 30  # it is not waited for
 
 
 def test_no_interpreter_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,7 +613,7 @@ def test_a_closed_connection(manager: Manager) -> None:
 
 def test_after_a_stop_everything_is_unavailable_at_once() -> None:
     with Manager("ci", max_size=SIZE) as manager:
-        backend = open_backend("ci", start=False, timeout=5)
+        backend = open_backend("ci", start=False, timeout=30)
         backend.commit([put("a")])
         view = backend.collection("t", "ns")
         manager.stop()
@@ -629,7 +630,7 @@ def test_after_a_stop_everything_is_unavailable_at_once() -> None:
 def test_a_client_may_stop_the_manager(root: pathlib.Path) -> None:
     manager = Manager("ci", max_size=SIZE).start()
     pid = manager.pid
-    backend = open_backend("ci", start=False, timeout=5)
+    backend = open_backend("ci", start=False, timeout=30)
     backend.stop_manager()
     eventually(lambda: not is_running(pid) and not list(root.iterdir()), "the manager goes")
     backend.close()
@@ -644,7 +645,7 @@ from papertiger_shm.shm.manager import Manager
 from papertiger_shm.shm.client import open_backend
 from papertiger_shm.shm.rendezvous import Place
 manager = Manager("ci", max_size="16 MiB").start()
-backend = open_backend("ci", start=False, timeout=10)
+backend = open_backend("ci", start=False, timeout=30)
 print(manager.pid, Place("ci").card().segment, flush=True)
 sys.stdin.readline()
 """
@@ -702,7 +703,7 @@ def test_a_signal_to_the_manager_stops_it_cleanly(root: pathlib.Path) -> None:
     manager = Manager("ci", max_size=SIZE).start()
     pid = manager.pid
     os.kill(pid, signal.SIGINT)
-    backend = open_backend("ci", start=False, timeout=5)
+    backend = open_backend("ci", start=False, timeout=30)
     backend.commit([put("a")])
     backend.close()
     assert manager.pid == pid
@@ -737,7 +738,7 @@ from papertiger_shm.shm.manager import Manager
 from papertiger_shm.shm.client import open_backend
 def work(name):
     with Manager(name, max_size="16 MiB") as manager:
-        backend = open_backend(name, start=False, timeout=20)
+        backend = open_backend(name, start=False, timeout=30)
         assert backend.collection("t", "ns").count() == 0
         backend.close()
 """
@@ -794,7 +795,7 @@ def test_starting_in_a_worker_of_a_pool() -> None:
 
 def manager_in_a_pool() -> int:
     with Manager(max_size=SIZE) as manager:
-        backend = open_backend(manager.name, start=False, timeout=20)
+        backend = open_backend(manager.name, start=False, timeout=30)
         count = backend.collection("t", "ns").count()
         backend.close()
         return count
@@ -851,18 +852,21 @@ def test_what_was_posted_is_applied_once_though_the_manager_dies(manager: Manage
         os.kill(pid, signal.SIGKILL)
         assert results() == [number + 1]
         assert increment(backend, "n", 0) == number + 1
+        eventually(lambda pid=pid: manager.pid != pid, "the owner knows the new process")
 
 
 def test_what_was_posted_and_is_not_answered_is_told_of_in_time(manager: Manager) -> None:
-    backend = open_backend(manager.name, start=False, timeout=0.3)
+    backend = open_backend(manager.name, start=False, timeout=30)
     backend.commit([put("a")])
     os.kill(manager.pid, signal.SIGSTOP)
+    set_timeout(backend, 0.3)
     first = backend.post([Increment("t", "ns", "a", "n", 1, ())])
     with pytest.raises(ManagerUnavailable, match="did not answer in time"):
         backend.post([Increment("t", "ns", "a", "n", 1, ())])
     with pytest.raises(ManagerUnavailable, match="did not answer in time"):
         first()
     os.kill(manager.pid, signal.SIGCONT)
+    backend._channel._timeout = 30
     assert increment(backend, "n", 0) == 1
     backend.close()
 
@@ -948,20 +952,21 @@ def test_a_request_sent_again_is_answered_again(manager: Manager, backend: ShmBa
 
 def test_sessions_end_with_their_clients(manager: Manager, backend: ShmBackend) -> None:
     for _ in range(3):
-        other = open_backend(manager.name, start=False, timeout=20)
+        other = open_backend(manager.name, start=False, timeout=30)
         other.commit([put("a")])
         assert backend.stats()["sessions"] == 1
         other.close()
         eventually(lambda: backend.stats()["sessions"] == 0, "the session goes")
 
 
-def test_a_collector_may_stop_a_manager_where_another_one_is_being_started() -> None:
+def test_a_collector_may_stop_a_manager_where_another_one_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """In that thread, in the midst of it: what the watcher of the one needs to end, that thread holds."""
+    monkeypatch.setattr(managers, "STOP_SECONDS", 60.0)
     manager = Manager().start()
     begun = time.monotonic()
     with launch._FORKING:
         manager.stop()
-    assert time.monotonic() - begun < 8  # it hung
+    assert time.monotonic() - begun < 30  # it hung
 
 
 @pytest.mark.parametrize(("status", "least"), [(3, 0.2 + 0.4 + 0.8 + 0.8), (-signal.SIGKILL, 0.0)])
@@ -977,12 +982,13 @@ def test_what_ends_as_soon_as_it_is_ready_is_not_started_again_at_once(
         return SimpleNamespace(process=ended, pid=0, let_go=lambda: None)
 
     monkeypatch.setattr(managers, "launch", start)
+    monkeypatch.setattr(managers, "STOP_SECONDS", 60.0)
     manager = Manager().start()
     eventually(lambda: len(starts) > 6, "six restarts")
     assert starts[6] - starts[1] > least
     begun = time.monotonic()
     manager.stop()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 30
 
 
 def test_what_a_killed_owner_and_manager_leave_is_taken_over(root: pathlib.Path) -> None:
@@ -992,7 +998,7 @@ def test_what_a_killed_owner_and_manager_leave_is_taken_over(root: pathlib.Path)
     pid, segment = line(owner).split()
     line(owner)
     os.kill(owner.pid, signal.SIGSTOP)
-    mine = open_backend("ci", start=False, timeout=20)
+    mine = open_backend("ci", start=False, timeout=30)
     mine.commit([put("a")])
     os.kill(int(pid), signal.SIGKILL)
     os.kill(owner.pid, signal.SIGKILL)
@@ -1053,7 +1059,7 @@ def test_incomplete_remains_are_made_good(missing: str) -> None:
 
     leave(remove)
     with Manager("ci", max_size=SIZE):
-        backend = open_backend("ci", start=False, timeout=20)
+        backend = open_backend("ci", start=False, timeout=30)
         backend.commit([put("a")])
         backend.close()
 
@@ -1065,10 +1071,11 @@ def test_remains_are_only_removed_from_the_dead(manager: Manager, backend: ShmBa
 
 
 def test_reads_and_timeouts_while_the_manager_is_stopped(manager: Manager) -> None:
-    backend = open_backend(manager.name, start=False, timeout=1.0)
+    backend = open_backend(manager.name, start=False, timeout=30)
     backend.commit([put("a")])
     view = backend.collection("t", "ns")
     os.kill(manager.pid, signal.SIGSTOP)
+    set_timeout(backend, 3.0)
     try:
         assert view.get("a")
         assert view.count() == 1
@@ -1088,7 +1095,7 @@ def test_reads_and_timeouts_while_the_manager_is_stopped(manager: Manager) -> No
         for thread in threads:
             thread.join()
         assert len(errors) == 8
-        assert time.monotonic() - started < 6  # not eight times the timeout
+        assert time.monotonic() - started < 20  # not eight times the timeout
         with pytest.raises(ManagerUnavailable):
             open_backend(manager.name, start=False, timeout=0.3)
     finally:
@@ -1124,14 +1131,15 @@ def test_a_large_request_gives_up_in_time_however_slowly_it_is_taken(manager: Ma
     def take_slowly(link: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while link.recv(128 << 10):
-                time.sleep(0.2)  # a manager that is let run now and then
+                time.sleep(0.5)  # a manager that is let run now and then
 
-    backend = open_backend(manager.name, start=False, timeout=1)
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
     with in_place_of_its_manager(backend, take_slowly):
         begun = time.monotonic()
         with pytest.raises(ManagerUnavailable):
-            backend.commit([put("a", {"id": "a", "created": 1, "data": "x" * (8 << 20)})])
-        assert time.monotonic() - begun < 5  # 12 s if each piece that is taken bought another second
+            backend.commit([put("a", {"id": "a", "created": 1, "data": "x" * (12 << 20)})])
+        assert time.monotonic() - begun < 25  # 45 s if each piece that is taken bought another second
     backend.close()
 
 
@@ -1140,16 +1148,17 @@ def test_a_slow_answer_does_not_lengthen_the_wait(manager: Manager) -> None:
         with contextlib.suppress(OSError):
             link.recv(1 << 16)
             link.sendall((100).to_bytes(4, "big"))
-            time.sleep(2.7)
-            link.sendall(b"x")
-            link.recv(1)
+            for _ in range(90):
+                time.sleep(0.5)
+                link.sendall(b"x")
 
-    backend = open_backend(manager.name, start=False, timeout=3)
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
     with in_place_of_its_manager(backend, drip):
         begun = time.monotonic()
         with pytest.raises(ManagerUnavailable):
             backend.stats()
-        assert time.monotonic() - begun < 5  # 5.7 s if the last byte bought another second
+        assert time.monotonic() - begun < 25  # 46 s if each byte bought another second
     backend.close()
 
 
@@ -1257,7 +1266,7 @@ def test_what_was_posted_is_sent_again_though_reads_go_on(backend: ShmBackend, m
 
 
 def test_start_joins_a_manager_that_is_there(manager: Manager) -> None:
-    backend = open_backend(manager.name, start=True, timeout=20)
+    backend = open_backend(manager.name, start=True, timeout=30)
     assert backend.stats()["writer_pid"] == manager.pid
     backend.close()
 
@@ -1273,10 +1282,10 @@ def test_half_open_strangers_keep_nobody_waiting(manager: Manager) -> None:
         link.connect(place.socket)
         strangers.append(link)
     started = time.monotonic()
-    backend = open_backend(manager.name, start=False, timeout=20)
+    backend = open_backend(manager.name, start=False, timeout=60)
     backend.commit([put("a")])
     # one after the other they would take minutes
-    assert time.monotonic() - started < 5 * admission.SECONDS
+    assert time.monotonic() - started < 20 * admission.SECONDS
     backend.close()
     for link in strangers:
         link.close()
@@ -1479,7 +1488,7 @@ def test_clients_that_come_and_go_leave_no_descriptors(manager: Manager, backend
     before = descriptors()
     for n in range(30):
         if n % 3 == 0:
-            other = open_backend(manager.name, start=False, timeout=20)
+            other = open_backend(manager.name, start=False, timeout=30)
             other.commit([put("a")])
             other.close()
         elif n % 3 == 1:
@@ -1528,19 +1537,21 @@ def stop_in_child(manager: Manager) -> None:
     manager.stop()
     with pytest.raises(InvalidRequest, match="belongs to process"):
         manager.start()
-    other = open_backend(manager.name, start=False, timeout=20)
+    other = open_backend(manager.name, start=False, timeout=30)
     other.commit([put("b")])
     other.close()
 
 
 def test_closing_while_others_read(manager: Manager) -> None:
-    backend = open_backend(manager.name, start=False, timeout=20)
+    backend = open_backend(manager.name, start=False, timeout=30)
     backend.commit([put(str(n)) for n in range(50)])
     ended: list[BaseException] = []
+    at_work = threading.Barrier(5)
 
     def read() -> None:
         view = backend.collection("t", "ns")
         try:
+            at_work.wait(30)
             while True:
                 assert len(view.scan(())) == 50
                 assert view.get("7")
@@ -1550,6 +1561,7 @@ def test_closing_while_others_read(manager: Manager) -> None:
     threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
         thread.start()
+    at_work.wait(30)
     backend.close()
     for thread in threads:
         thread.join()
@@ -1559,7 +1571,7 @@ def test_closing_while_others_read(manager: Manager) -> None:
 def test_forgotten_connections_and_managers_warn_of_nothing() -> None:
     manager = Manager(max_size=SIZE).start()
     pid = manager.pid
-    backend = open_backend(manager.name, start=False, timeout=20)
+    backend = open_backend(manager.name, start=False, timeout=30)
     backend.commit([put("a")])
     view = backend.collection("t", "ns")
     assert view.get("a")
@@ -1579,7 +1591,7 @@ def test_a_supervisor_restarts_one_for_one() -> None:
         first, second = supervisor["a"], supervisor["b"]
         assert dict(supervisor.managers) == {"a": first, "b": second}
         pids = first.pid, second.pid
-        backend = open_backend("one", start=False, timeout=20)
+        backend = open_backend("one", start=False, timeout=30)
         backend.commit([put("x")])
         os.kill(pids[0], signal.SIGKILL)
         backend.commit([put("y")])

@@ -25,7 +25,7 @@ httpx = pytest.importorskip("httpx")
 pytest.importorskip("jinja2")
 pytest.importorskip("starlette")
 
-from papertiger_shm.ui import Inspector  # noqa: E402
+from papertiger_shm.ui import Inspector, looking  # noqa: E402
 from papertiger_shm.ui.looking import Asked, look  # noqa: E402
 from suites import run_suite  # noqa: E402
 
@@ -120,6 +120,10 @@ def visitor(inspector: Inspector) -> Iterator[Visitor]:
         yield visitor
 
 
+def fetched(url: str, **options: Any) -> Any:
+    return httpx.get(url, timeout=SECONDS, **options)
+
+
 # --- who is let in ------------------------------------------------------------------------------------------------
 
 PATHS = ["/", "/items?table=things&namespace=x", "/item?table=things&namespace=x&id=a", "/timeline", "/runs", "/live"]
@@ -127,7 +131,7 @@ PATHS = ["/", "/items?table=things&namespace=x", "/item?table=things&namespace=x
 
 @pytest.mark.parametrize("path", [*PATHS, "/static/ui.js", "/nothing", "/?token=wrong", "/?token=%FF"])
 def test_nobody_sees_anything_without_the_token(inspector: Inspector, path: str) -> None:
-    answer = httpx.get(inspector.url + path)
+    answer = fetched(inspector.url + path)
     assert answer.status_code == 403
     assert "papertiger-shm ui printed" in answer.text
     assert "set-cookie" not in answer.headers
@@ -136,8 +140,8 @@ def test_nobody_sees_anything_without_the_token(inspector: Inspector, path: str)
 def test_the_token_opens_once_and_becomes_a_cookie(inspector: Inspector) -> None:
     address = inspector.address
     assert address.startswith(f"{inspector.url}/?token=")
-    assert httpx.head(address).status_code == 403  # as what looks at a link before one follows it asks
-    answer = httpx.get(address)
+    assert httpx.head(address, timeout=SECONDS).status_code == 403  # as what looks at a link before one follows it asks
+    answer = fetched(address)
     assert (answer.status_code, answer.headers["location"], answer.text) == (303, "/", "")
     cookie = answer.headers["set-cookie"]
     name, _, rest = cookie.partition("=")
@@ -145,23 +149,23 @@ def test_the_token_opens_once_and_becomes_a_cookie(inspector: Inspector) -> None
     assert {attribute.lower() for attribute in attributes} == {"httponly", "path=/", "samesite=strict"}
     token = parse_qs(urlsplit(address).query)["token"][0]
     assert token not in cookie
-    assert httpx.get(inspector.url, cookies={name: value}).status_code == 200
-    assert httpx.get(inspector.url, cookies={name: token}).status_code == 403
-    assert httpx.get(inspector.url, cookies={name: value + "x"}).status_code == 403
-    assert httpx.get(address).status_code == 403
+    assert fetched(inspector.url, cookies={name: value}).status_code == 200
+    assert fetched(inspector.url, cookies={name: token}).status_code == 403
+    assert fetched(inspector.url, cookies={name: value + "x"}).status_code == 403
+    assert fetched(address).status_code == 403
     # For another browser there is another one; who is known already is not asked again.
     assert inspector.address != address
-    assert httpx.get(inspector.address).status_code == 303
-    assert httpx.get(address, cookies={name: value}).headers["location"] == "/"
+    assert fetched(inspector.address).status_code == 303
+    assert fetched(address, cookies={name: value}).headers["location"] == "/"
 
 
 def test_one_inspectors_cookie_is_none_of_anothers(connection: Connection, inspector: Inspector) -> None:
     with Inspector(connection) as other:
         both = httpx.Cookies()
         for one in (inspector, other):
-            both.update(httpx.get(one.address).cookies)
+            both.update(fetched(one.address).cookies)
         assert len(both) == 2
-        assert [httpx.get(one.url, cookies=both).status_code for one in (inspector, other)] == [200, 200]
+        assert [fetched(one.url, cookies=both).status_code for one in (inspector, other)] == [200, 200]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]", "10.0.0.1", ""])
@@ -213,7 +217,7 @@ def test_every_answer_is_guarded(visitor: Visitor, inspector: Inspector, connect
         "/items",
     ]
     answers = [visitor.client.get(path) for path in paths]
-    answers += [httpx.get(inspector.url), httpx.get(inspector.address), visitor.client.post("/")]
+    answers += [fetched(inspector.url), fetched(inspector.address), visitor.client.post("/")]
     with visitor.client.stream("GET", "/live") as stream:
         answers.append(stream)
     assert {answer.status_code for answer in answers} == {200, 303, 400, 403, 404, 405}
@@ -515,7 +519,11 @@ def test_a_search_looks_through_so_much_and_goes_on(large: Events, visitor: Visi
     assert requests >= 5
 
 
-def test_a_search_goes_on_where_items_are_deleted_meanwhile(connection: Connection) -> None:
+def test_a_search_goes_on_where_items_are_deleted_meanwhile(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MOST_SECONDS", 60.0)
+
     class Fading(Store, table="things", resource="thing"):
         def list(self, *arguments: Any, **options: Any) -> Any:
             page = super().list(*arguments, **options)

@@ -109,8 +109,9 @@ def test_a_server_without_memory() -> None:
 
 def test_a_server_that_has_gone() -> None:
     with own_server() as (url, server):
-        connection = connect(url, timeout=0.5)
+        connection = connect(url, timeout=30)
         server.stop()
+        connection._backend.timeout = 0.5  # type: ignore[attr-defined]
         with pytest.raises(ManagerUnavailable, match="no server answers"):
             Events(connection).get("a", None)
         with pytest.raises(ManagerUnavailable, match="no server answers"):
@@ -151,9 +152,10 @@ def test_a_server_that_is_too_old() -> None:
 def test_a_replica_takes_no_writes() -> None:
     with (
         own_server(replicaof="127.0.0.1 1") as (replica, _),  # whose primary is not even there
-        connect(f"{replica}?name=x", timeout=0.3) as connection,
+        connect(f"{replica}?name=x", timeout=30) as connection,
         pytest.raises(ManagerUnavailable, match="replica"),
     ):
+        connection._backend.timeout = 0.3  # type: ignore[attr-defined]
         Events(connection).insert({"id": "a"})
 
 

@@ -12,6 +12,7 @@ import pytest
 import valkey
 
 from papertiger_shm import Conflict, Events, InvalidRequest, ManagerUnavailable, connect
+from papertiger_shm.valkey import lease as lease_module
 from valkey_cluster import until
 from valkey_proxy import Fault, Proxy, between, cut_short, late, lost
 from valkey_server import SERVERS_CAN_BE_HAD, own_server
@@ -102,12 +103,19 @@ def test_reads_in_several_steps_are_whole(proxy: tuple[Proxy, str], way: Any, st
 
 def test_an_answer_that_takes_longer_than_the_timeout(proxy: tuple[Proxy, str]) -> None:
     network, url = proxy
-    with connect(f"{url}?name=slow", timeout=0.2) as connection:
+    given_up = threading.Event()
+
+    def held_up(data: bytes) -> bytes:
+        given_up.wait(30)
+        return data
+
+    with connect(f"{url}?name=slow", timeout=3) as connection:
         events = Events(connection)
         events.insert({"id": "a", "n": 0})
-        network.next("answers", late(0.6))
+        network.next("answers", held_up)
         with pytest.raises(ManagerUnavailable, match="may or may not have been applied"):
             events.increment("a", "n")
+        given_up.set()
         # The answer that is still on its way is nobody's: not that of the next request.
         assert events.get("a")["n"] == 1
         assert events.increment("a", "n") == 2
@@ -152,8 +160,12 @@ def test_a_request_that_is_under_way_when_another_thread_closes(
     admin.close()
 
 
-def test_a_lease_that_is_given_up_while_it_is_renewed(proxy: tuple[Proxy, str]) -> None:
+def test_a_lease_that_is_given_up_while_it_is_renewed(
+    proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The renewal comes to the server after the release."""
+    # What is renewed would last longer than anybody here waits for its end; it is renewed after a quarter of that.
+    monkeypatch.setattr(lease_module, "SECONDS", 40.0)
     network, url = proxy
     renewing, released, renewed = threading.Event(), threading.Event(), threading.Event()
 
@@ -170,11 +182,11 @@ def test_a_lease_that_is_given_up_while_it_is_renewed(proxy: tuple[Proxy, str]) 
     with connect(f"{url}?name=lease", timeout=30) as connection:
         lease = connection.lease()
         network.next("requests", held_up)
-        assert renewing.wait(30)
+        assert renewing.wait(60)
         lease.release()
         released.set()
         assert renewed.wait(30)
-        until(lambda: not connection.leased(lease.id), "the end of the lease", seconds=7)
+        until(lambda: not connection.leased(lease.id), "the end of the lease", seconds=30)
 
 
 def add_up(url: str, rounds: int, total: Any) -> None:

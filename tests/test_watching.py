@@ -72,12 +72,16 @@ def all_items(events: Events) -> dict[str, Any]:
 
 
 def test_a_manager_that_is_killed_again_and_again() -> None:
-    with Manager() as manager, manager.connect() as connection, manager.connect() as writer:
+    with (
+        Manager() as manager,
+        connect(manager.url, timeout=30) as connection,
+        connect(manager.url, timeout=30) as writer,
+    ):
         events = Events(writer)
         with follower(connection) as end:
             for kill in range(5):
                 write(events, range(kill * 100, kill * 100 + 50))
-                os.kill(manager.pid, signal.SIGKILL)
+                os.kill(writer.stats()["writer_pid"], signal.SIGKILL)
                 write(events, range(kill * 100 + 50, kill * 100 + 100))
             events.insert({"id": "end"})
             assert end() == all_items(events)
@@ -85,7 +89,7 @@ def test_a_manager_that_is_killed_again_and_again() -> None:
 
 def test_a_supervisor_s_manager_that_is_killed() -> None:
     spec = Events.child_spec(f"watching-{os.getpid()}", restart=False)
-    with Supervisor([spec], max_restarts=10), connect(f"shm://{spec.name}", timeout=20) as connection:
+    with Supervisor([spec], max_restarts=10), connect(f"shm://{spec.name}", timeout=30) as connection:
         events = Events(connection)
         with follower(connection) as end:
             for kill in range(3):
@@ -96,7 +100,7 @@ def test_a_supervisor_s_manager_that_is_killed() -> None:
 
 
 def test_a_manager_that_stands_still_for_a_while() -> None:
-    with Manager() as manager, manager.connect() as connection:
+    with Manager() as manager, connect(manager.url, timeout=30) as connection:
         events = Events(connection)
         with follower(connection) as end:
             write(events, range(10))
@@ -173,10 +177,12 @@ def test_a_subscription_that_was_closed() -> None:
         subscription.close()
         subscription.close()
         again = connection.view("things", "global").subscribe()
-        threading.Timer(0.05, connection.close).start()
+        closing = threading.Timer(0.05, connection.close)
+        closing.start()
         with pytest.raises(InvalidRequest, match="closed"):
             while True:
                 again.wait(math.inf)
+        closing.join()
 
 
 @needs_a_server

@@ -218,16 +218,18 @@ def test_other_tasks_are_not_part_of_it(things: Any) -> None:
 def test_readers_see_all_of_it_or_nothing(things: Any, twin: Any) -> None:
     keys = [f"k{n}" for n in range(20)]
     things.insert_many({"id": key, "round": 0} for key in keys)
-    done = threading.Event()
+    reading, done = threading.Event(), threading.Event()
     seen: list[set[int]] = []
 
     def read() -> None:
         while not done.is_set():
             seen.append({item["round"] for item in twin.get_many(keys)})
             seen.append({item["round"] for item in twin})
+            reading.set()
 
     thread = threading.Thread(target=read)
     thread.start()
+    assert reading.wait(30)
     for number in range(1, 40):
         with things.transaction():
             for key in keys:

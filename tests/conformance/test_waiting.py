@@ -162,7 +162,7 @@ def test_what_was_there_before_a_wait_has_not_come(things: Any, twin: Any) -> No
     things.insert({"id": "old", "type": "x", "metadata": {"plan": "gold"}})
     things.insert({"id": "older", "type": "y"})
     with pytest.raises(WaitTimeout) as caught:
-        things.wait_for(0.05, type="x", **{"metadata.plan": "silver"})
+        things.wait_for(2, type="x", **{"metadata.plan": "silver"})  # long enough to have begun
     assert "nothing else came either; the nearest is 'old' with metadata.plan 'gold'" in str(caught.value)
     with pytest.raises(WaitTimeout) as caught:
         things.wait_for(0, type="z")
@@ -181,7 +181,7 @@ def test_where_else_it_came_is_told(things: Any, twin: Any) -> None:
     assert "it came to" not in str(caught.value)
     elsewhere.insert({"id": "d", "type": "z"})
     with pytest.raises(WaitTimeout, match="nothing else came .*; it came to namespace 'a/b'; check"):
-        things.wait_for(0.01, since=since, type="z")
+        things.wait_for(2, since=since, type="z")  # of one that has not begun nothing is known elsewhere
 
 
 def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
@@ -190,7 +190,7 @@ def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
 
     def write() -> None:
         for number in itertools.count():
-            if over.wait(0.002):
+            if over.wait(0.01):
                 return
             twin.insert({"id": f"t{number}", "type": "y"})
 
@@ -198,7 +198,7 @@ def test_what_came_during_a_wait_is_told(things: Any, twin: Any) -> None:
     with pytest.raises(
         WaitTimeout, match=r"\d+ others? came \(\d+ with type 'y'\); the nearest is 't\d+' with type 'y'"
     ):
-        things.wait_for(1, type="z")
+        things.wait_for(3, type="z")
     over.set()
     thread.join(60)
 

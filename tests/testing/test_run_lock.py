@@ -307,7 +307,7 @@ def test_a_wait_is_told_of_once_it_takes_a_moment(run: Run) -> None:
     lock = run.lock("port-8000")
     with lock:
         assert told == []
-        assert in_thread(lambda: run.lock("port-8000").acquire(timeout=0.1)) is False
+        assert in_thread(lambda: run.lock("port-8000").acquire(timeout=1)) is False
     assert told == ["lock port-8000, held by gw0", "-"]
 
 

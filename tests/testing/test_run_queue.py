@@ -148,8 +148,8 @@ def test_waiting(url: str, run: Run) -> None:
     with pytest.raises(Empty):
         queue.get(timeout=0)
     assert told == []
-    with pytest.raises(Empty, match=r"get: queue 'jobs' was empty for 0\.1 s; put"):
-        queue.get(timeout=0.1)
+    with pytest.raises(Empty, match=r"get: queue 'jobs' was empty for 1\.5 s; put"):
+        queue.get(timeout=1.5)
     assert told == ["queue jobs, which is empty", "-"]
     with Worker(url, put_all, 1, 1):
         assert queue.get() == [1, 0]

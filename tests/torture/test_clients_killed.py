@@ -105,16 +105,17 @@ def test_killed_clients_leave_nothing_and_disturb_nobody(
     open_shared(connection)
     survivor = Keeper(connection, "survivor", 1)
     before = connection.stats()
-    files, tasks = descriptors(manager.pid), threads(manager.pid)
+    eventually(lambda: threads(manager.pid) == 1, "the last handshake to end")
+    files = descriptors(manager.pid)
     kill_some(connection, manager.url, max(10, CLIENT_KILLS // 4), chance, survivor)
     eventually(lambda: connection.stats()["clients"] == 1, "the manager to notice all deaths")
-    eventually(lambda: threads(manager.pid) == tasks, "the last handshake to end")
+    eventually(lambda: threads(manager.pid) == 1, "the last handshake to end")
     warm = anonymous_memory(manager.pid)
 
     kill_some(connection, manager.url, CLIENT_KILLS, chance, survivor)
     eventually(lambda: connection.stats()["clients"] == 1, "the manager to notice all deaths")
     eventually(lambda: descriptors(manager.pid) == files, "descriptors to be closed")
-    eventually(lambda: threads(manager.pid) == tasks, "the last handshake to end")
+    eventually(lambda: threads(manager.pid) == 1, "the last handshake to end")
     sessions = connection.stats()["sessions"]
     eventually(lambda: connection.stats()["sessions"] == 1, "sessions to end after their grace", 90)
     grown = anonymous_memory(manager.pid) - warm
@@ -122,7 +123,7 @@ def test_killed_clients_leave_nothing_and_disturb_nobody(
     record_property("figures", figures)
     print(figures)
     assert grown < ANON_GROWTH, figures
-    assert survivor.slowest < 5, figures
+    assert survivor.slowest < 30, figures
     assert connection.stats()["writer_pid"] == before["writer_pid"]
     assert connection.stats()["generation"] == before["generation"]
     connection.verify()

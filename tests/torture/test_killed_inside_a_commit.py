@@ -100,7 +100,7 @@ def test_death_in_the_recovery(stage: str, before: str, monkeypatch: pytest.Monk
                 manager.start()
             begun = time.monotonic()
             assert Events(connection, "always").get("there")["n"] == 1
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < 20
         monkeypatch.delenv(VARIABLE)
         manager.start()
         close_the_books(connection, keepers, watcher)

@@ -215,13 +215,13 @@ def test_the_clock_is_set_back(manager: Manager, connection: Connection, monkeyp
     begun = time.monotonic()
     with pytest.raises(WaitTimeout):
         events.wait_for(0.2, type="never")
-    assert 0.2 <= time.monotonic() - begun < 5
+    assert 0.2 <= time.monotonic() - begun < 30
     os.kill(manager.pid, signal.SIGSTOP)
     try:
         begun = time.monotonic()
         with pytest.raises(ManagerUnavailable), connect(manager.url, timeout=0.2):
             pass
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
     finally:
         os.kill(manager.pid, signal.SIGCONT)
     kill_writer(connection)
@@ -263,7 +263,7 @@ def test_a_fork_while_the_manager_is_being_restarted(connection: Connection, mon
     thread = threading.Thread(target=lambda: seconds.append(kill_writer(connection)))
     thread.start()
     assert entered.wait(30)
-    with Child(time.sleep, 20):
+    with Child(time.sleep, 60):
         forked.set()
         thread.join()
-    assert seconds[0] < 10
+    assert seconds[0] < 30
