@@ -22,7 +22,7 @@ from followed import Followed
 from loops import anext_, in_loop_within, until
 from papertiger_shm import Events, Manager, ManagerUnavailable, async_connect
 from patience import set_timeout
-from valkey_server import SERVERS_CAN_BE_HAD, own_server
+from valkey_server import SERVERS_CAN_BE_HAD, STARTING_SECONDS, own_server
 
 SECONDS = 60
 
@@ -212,7 +212,7 @@ async def test_a_server_that_is_gone_for_a_while() -> None:
             await asyncio.sleep(0.01)
             await asyncio.to_thread(server.stop)  # it keeps nothing
             writing = asyncio.ensure_future(events.insert({"id": "b"}))
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(server.start, STARTING_SECONDS)
             await writing
             assert [(await next_change)[:2], (await anext_(changes))[:2]] == [("delete", "a"), ("insert", "b")]
             await changes.aclose()

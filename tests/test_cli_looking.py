@@ -197,7 +197,7 @@ def test_top_elsewhere_than_on_a_terminal_is_shown_once(events: Events) -> None:
 
 def test_top_for_programs(events: Events) -> None:
     Customers(events.connection, "global").insert({"id": "cus_1"})
-    asked = subprocess.Popen([*COMMAND, "top", "ci", "--json"], stdout=subprocess.PIPE, text=True)
+    asked = subprocess.Popen([*COMMAND, "top", "ci", "--json", "--interval", "3"], stdout=subprocess.PIPE, text=True)
     reads = commits = 0
     while asked.poll() is None:
         events.get("evt_1")

