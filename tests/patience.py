@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from papertiger_shm.shm.introduction import set_patience
-
 __all__ = ["set_timeout"]
 
 
 def set_timeout(backend: Any, seconds: float) -> None:
     """From now on each request of this ``shm://`` backend is given up after so many seconds."""
-    channel = backend._channel
-    backend.timeout = channel._timeout = seconds
-    set_patience(channel._link, seconds)
+    backend.timeout = backend._channel._timeout = seconds

@@ -1143,6 +1143,44 @@ def test_a_large_request_gives_up_in_time_however_slowly_it_is_taken(manager: Ma
     backend.close()
 
 
+@contextlib.contextmanager
+def signals_all_the_time() -> Iterator[None]:
+    """As a profiler's timer sends them to this thread, which is the main one."""
+    over, me = threading.Event(), threading.get_ident()
+
+    def send() -> None:
+        while not over.wait(0.1):
+            signal.pthread_kill(me, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sending.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("greeting", [False, True])
+def test_signals_do_not_lengthen_the_wait(manager: Manager, greeting: bool) -> None:
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
+    if greeting:
+        backend._channel._hang_up()
+    os.kill(manager.pid, signal.SIGSTOP)
+    going_on = threading.Timer(45, os.kill, (manager.pid, signal.SIGCONT))
+    going_on.start()
+    begun = time.monotonic()
+    with signals_all_the_time(), pytest.raises(ManagerUnavailable):
+        backend.stats()
+    assert time.monotonic() - begun < 25  # 45 s if each signal bought another second
+    going_on.cancel()
+    os.kill(manager.pid, signal.SIGCONT)
+    backend.close()
+
+
 def test_a_slow_answer_does_not_lengthen_the_wait(manager: Manager) -> None:
     def drip(link: socket.socket) -> None:
         with contextlib.suppress(OSError):

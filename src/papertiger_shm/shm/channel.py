@@ -119,15 +119,13 @@ class Channel:
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
         self._refuse_reentry()
         try:
-            at_once = self._lock.acquire(False)
-            if not at_once:
+            if not self._lock.acquire(False):
                 self._acquire(deadline)
             if self._posted is not None:
-                at_once = False
                 self._settle(self._posted, deadline)
             self._number += 1
             request = wire.request_frame([self._number, verb, *arguments])
-            answer = self._exchange(request, verb, deadline, usual=at_once and timeout is None)
+            answer = self._exchange(request, verb, deadline)
             self._lock.release()
         except BaseException:
             self._release_if_ours()
@@ -257,12 +255,12 @@ class Channel:
     def _settle(self, posted: Posted, deadline: float) -> None:
         # First of all, since whatever ends the wait ends it for good.
         self._posted = None
-        posted.answer = self._exchange(posted.request, posted.verb, deadline, usual=False, sent=posted.sent)
+        posted.answer = self._exchange(posted.request, posted.verb, deadline, posted.sent)
 
-    def _exchange(self, request: bytes, verb: int, deadline: float, *, usual: bool, sent: float = 0.0) -> list[Any]:
-        """The answer to the newest request. ``usual``: the whole timeout is still ahead; ``sent``: when it was."""
+    def _exchange(self, request: bytes, verb: int, deadline: float, sent: float = 0.0) -> list[Any]:
+        """The answer to the newest request. ``sent``: when it was, if it was."""
         try:
-            answer = self._try_again_and_again(request, verb, deadline, usual, sent)
+            answer = self._try_again_and_again(request, verb, deadline, sent)
         except BaseException:
             # A late answer must never be taken for that of a later request.
             self._hang_up()
@@ -272,7 +270,7 @@ class Channel:
             self._committed = self._number
         return answer
 
-    def _try_again_and_again(self, request: bytes, verb: int, deadline: float, usual: bool, sent: float) -> list[Any]:
+    def _try_again_and_again(self, request: bytes, verb: int, deadline: float, sent: float) -> list[Any]:
         """Send and receive, again over a new connection if need be."""
         under_way = sent > 0.0
         while True:
@@ -280,7 +278,7 @@ class Channel:
             if link is None:
                 # An answer may be allowed to take longer than the timeout; finding the manager is not.
                 link, last = self._connect(min(deadline, time.monotonic() + self._timeout))
-                usual = under_way = False
+                under_way = False
                 if (
                     sent
                     and verb == wire.COMMIT
@@ -291,20 +289,13 @@ class Channel:
                         f"the connection to {self._place.url} was lost and the manager does not know this client any "
                         "more: whether the last write was applied cannot be told; read it back"
                     )
-            if not usual:
-                set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
-            sent = sent or time.monotonic()
+            now = time.monotonic()
+            sent = sent or now
+            until = max(deadline, now + LEAST_PATIENCE)
             try:
-                if len(request) > AT_ONCE:
-                    _send_slowly(link, request, deadline)
-                    set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
-                    usual = False
-                elif not under_way:
-                    link.sendall(request)
-                answer = self._receive(link, self._number, deadline)
-                if not usual:
-                    set_patience(link, self._timeout or LEAST_PATIENCE)
-                return answer
+                if not under_way:
+                    _send(link, request, until)
+                return self._receive(link, self._number, until)
             except BlockingIOError:
                 raise self.no_answer() from None
             except (OSError, EOFError, wire.WireError):
@@ -313,7 +304,10 @@ class Channel:
     def _receive(self, link: socket.socket, number: int, deadline: float) -> list[Any]:
         """The usual answer comes whole with one call; all others go the long way."""
         buffer = self._buffer
-        count = self._look(link) or link.recv_into(buffer)
+        count = self._look(link)
+        if not count:
+            _await(link, select.POLLIN, deadline)
+            count = link.recv_into(buffer)
         if count >= 4 and _length(buffer)[0] == count - 4:
             answer: list[Any] = unpack(buffer[4:count])
             if answer[0] == number and answer[1] <= wire.ERROR:
@@ -410,7 +404,7 @@ class Channel:
                 raise
             except (FileNotFoundError, ConnectionRefusedError):
                 absent = True
-            except BlockingIOError:
+            except (BlockingIOError, TimeoutError):
                 why = "it does not respond"
             except (OSError, EOFError, wire.WireError) as error:
                 why = f"it broke off: {error}"
@@ -429,11 +423,13 @@ class Channel:
         try:
             set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
             link.connect(self._place.socket)
+            link.settimeout(min(max(deadline - time.monotonic(), LEAST_PATIENCE), LONGEST_POLL))
             if not is_of_our_user(link):
                 raise AccessDenied(f"{self._place.socket} is served by another user's process: it is not to be trusted")
             prove_to_manager(link, key)
             link.sendall(wire.request_frame([0, wire.HELLO, wire.PROTOCOL, self._client]))
-            answer = self._receive(link, 0, deadline)
+            link.settimeout(None)
+            answer = self._receive(link, 0, max(deadline, time.monotonic() + LEAST_PATIENCE))
             if answer[1] == wire.ERROR:
                 wire.raise_error(answer[2], answer[3])
             about: dict[str, Any] = answer[2]
@@ -509,9 +505,21 @@ class _Link(socket.socket):
         self.close()
 
 
-def _send_slowly(link: socket.socket, request: bytes, deadline: float) -> None:
-    """Send what may take long. The kernel's own patience begins anew with each piece that is taken."""
-    rest = memoryview(request)
+# The kernel's own patience (``set_patience``) would begin anew with each piece that is taken or comes, and after each
+# signal that a handler of Python's has seen.
+
+
+def _send(link: socket.socket, request: bytes, deadline: float) -> None:
+    """Send all of it. Raises BlockingIOError at the deadline."""
+    try:
+        taken = link.send(request, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        taken = 0
+    if taken < len(request):
+        _send_slowly(link, memoryview(request)[taken:], deadline)
+
+
+def _send_slowly(link: socket.socket, rest: memoryview, deadline: float) -> None:
     while rest:
         _await(link, select.POLLOUT, deadline)
         with contextlib.suppress(BlockingIOError):
@@ -522,9 +530,10 @@ def _await(link: socket.socket, event: int, deadline: float) -> None:
     """Wait until the link is ready for more. Raises BlockingIOError at the deadline."""
     poll = select.poll()
     poll.register(link, event)
-    left = deadline - time.monotonic()
-    if left <= 0 or not poll.poll(left * 1000):
-        raise BlockingIOError
+    while (left := deadline - time.monotonic()) > 0:
+        if poll.poll(min(left, LONGEST_POLL) * 1000):
+            return
+    raise BlockingIOError
 
 
 def listens(place: Place) -> bool:
