@@ -15,7 +15,8 @@ __all__ = ["draw"]
 Data = dict[str, Any]
 
 SUFFIXES = (".svg", ".png")
-MARKERS = "osD^vP*X<>"
+MARKERS = "osD^vP*X<>hd"
+COLOURS = (*(f"C{number}" for number in range(10)), "black", "goldenrod")
 COLUMNS = 3
 
 
@@ -96,9 +97,9 @@ def against(data: Data, operation: str, label: str, factor: float = 1.0) -> Any:
 
 
 def look(peer: str, data: Data) -> Data:
-    """A peer looks the same in every plot."""
+    """A peer looks the same in every plot, and like no other; the first lies above the rest."""
     place = [*data["peers"]].index(peer) if peer in data["peers"] else len(data["peers"])
-    return {"color": f"C{place % 10}", "marker": MARKERS[place % len(MARKERS)]}
+    return {"color": COLOURS[place], "marker": MARKERS[place], "zorder": 3 - place / len(COLOURS)}
 
 
 def panels(count: int, width: float, height: float) -> tuple[Any, list[Any]]:
