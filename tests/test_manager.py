@@ -1303,6 +1303,18 @@ def test_what_was_posted_is_sent_again_though_reads_go_on(backend: ShmBackend, m
     assert posted() == [1]
 
 
+def test_what_was_posted_is_sent_again_though_figures_are_asked_for(backend: ShmBackend, manager: Manager) -> None:
+    """Who connects for another reason does not wait for the answer to what the new line has never carried."""
+    backend.commit([put("a", n=0)])
+    lost = manager.pid
+    os.kill(lost, signal.SIGKILL)
+    eventually(lambda: manager.pid != lost, "the next manager never came")
+    posted = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    assert backend._channel._link is None, "the loss was not noticed as it was posted"
+    assert backend.stats()["writer_pid"] != lost
+    assert posted() == [1]
+
+
 def test_start_joins_a_manager_that_is_there(manager: Manager) -> None:
     backend = open_backend(manager.name, start=True, timeout=30)
     assert backend.stats()["writer_pid"] == manager.pid
@@ -1483,6 +1495,13 @@ def test_frames_in_small_pieces_and_many_at_once(manager: Manager) -> None:
         assert receive(link) == [number, wire.OK, [None]]
     assert receive(link) == [50, wire.OK, 48]
     link.close()
+
+
+def test_who_is_hung_up_on_each_time_gives_up_in_time(manager: Manager) -> None:
+    backend = open_backend(manager.name, start=False, timeout=0.5)
+    with pytest.raises(ManagerUnavailable, match="did not answer in time"):
+        backend._channel.ask(wire.READ, b"t\0ns", "nothing that can be read", [])
+    backend.close()
 
 
 def test_a_client_that_does_not_read_holds_up_nobody(manager: Manager, backend: ShmBackend) -> None:

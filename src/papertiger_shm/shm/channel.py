@@ -102,12 +102,14 @@ class Channel:
             _channels.add(self)
 
     def open(self) -> None:
-        """Connect now. Raises ManagerUnavailable, AccessDenied."""
+        """Connect now, unless we are. Raises ManagerUnavailable, AccessDenied."""
         deadline = time.monotonic() + self._timeout
         self._refuse_reentry()
         try:
             self._acquire(deadline)
-            if self._link is None:
+            if self._link is None and self._posted is not None:
+                self._settle(self._posted, deadline)  # which is to be sent again over whatever line it finds
+            elif self._link is None:
                 self._connect(deadline)
             self._lock.release()
         except BaseException:
@@ -273,12 +275,13 @@ class Channel:
     def _try_again_and_again(self, request: bytes, verb: int, deadline: float, sent: float) -> list[Any]:
         """Send and receive, again over a new connection if need be."""
         under_way = sent > 0.0
+        anew = False
         while True:
             link = self._link
             if link is None:
                 # An answer may be allowed to take longer than the timeout; finding the manager is not.
                 link, last = self._connect(min(deadline, time.monotonic() + self._timeout))
-                under_way = False
+                under_way, anew = False, True
                 if (
                     sent
                     and verb == wire.COMMIT
@@ -300,6 +303,8 @@ class Channel:
                 raise self.no_answer() from None
             except (OSError, EOFError, wire.WireError):
                 self._hang_up()
+                if anew and time.monotonic() >= deadline:  # not before: what was lost earlier is no answer
+                    raise self.no_answer() from None
 
     def _receive(self, link: socket.socket, number: int, deadline: float) -> list[Any]:
         """The usual answer comes whole with one call; all others go the long way."""
