@@ -43,6 +43,9 @@ __all__ = [
 
 URL_VARIABLE: Final = "PAPERTIGER_URL"
 
+_LONGEST_TIMEOUT: Final = 2e6
+"""Seconds, three weeks; some of what waits for us takes no number that is much larger."""
+
 _MAX_VIEWS: Final = 4096
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -133,7 +136,7 @@ def _shown(url: str) -> str:
 
 def _timeout(timeout: object) -> float:
     if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 <= timeout < math.inf:
-        return float(timeout)
+        return float(min(timeout, _LONGEST_TIMEOUT))
     raise InvalidRequest(f"connect: timeout is {timeout!r}; it is a number of seconds, 0 or more")
 
 

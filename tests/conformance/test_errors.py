@@ -75,6 +75,15 @@ def test_an_error_survives_pickling(things: Any) -> None:
     assert str(copy) == str(caught.value)
 
 
+@pytest.mark.parametrize("timeout", [1e10, 1e300, 10**400], ids=["centuries", "for ever", "no float"])
+def test_a_connection_may_have_as_long_a_timeout_as_anybody_means(
+    things: Any, connection: Connection, timeout: float
+) -> None:
+    things.insert({"id": "a"})
+    with papertiger_shm.connect(connection.url, timeout=timeout) as patient:
+        assert type(things)(patient).version("a")
+
+
 def test_every_use_of_a_closed_connection_is_refused(things: Any, new_connection: Callable[[], Connection]) -> None:
     connection = new_connection()
     store = type(things)(connection)
