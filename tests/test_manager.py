@@ -1497,6 +1497,18 @@ def test_frames_in_small_pieces_and_many_at_once(manager: Manager) -> None:
     link.close()
 
 
+def test_a_socket_that_the_system_refuses_leaves_no_further_error() -> None:
+    said: list[object] = []
+    before, sys.unraisablehook = sys.unraisablehook, said.append
+    try:
+        with pytest.raises(OSError, match="not supported"):
+            channel._Link(999, socket.SOCK_STREAM)
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+    assert not said
+
+
 def test_who_is_hung_up_on_each_time_gives_up_in_time(manager: Manager) -> None:
     backend = open_backend(manager.name, start=False, timeout=0.5)
     with pytest.raises(ManagerUnavailable, match="did not answer in time"):

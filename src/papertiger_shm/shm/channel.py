@@ -507,7 +507,7 @@ class _Link(socket.socket):
     """A socket that goes with its connection; who forgets to close one is not to be warned about our socket."""
 
     def __del__(self) -> None:
-        self.close()
+        socket.SocketType.close(self)  # ``close`` itself fails where the making of it was refused or interrupted
 
 
 # The kernel's own patience (``set_patience``) would begin anew with each piece that is taken or comes, and after each
