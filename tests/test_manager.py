@@ -1315,6 +1315,32 @@ def test_what_was_posted_is_sent_again_though_figures_are_asked_for(backend: Shm
     assert posted() == [1]
 
 
+def test_a_handler_that_closes_just_when_a_reader_is_connected_again_leaves_no_line(
+    backend: ShmBackend, manager: Manager
+) -> None:
+    backend.commit([put("a")])
+    others = backend.stats()["clients"]
+    reader = open_backend(manager.name, start=False, timeout=30)
+    connected = reader._channel._connected
+
+    def interrupted(about: dict[str, Any]) -> None:
+        connected(about)
+        signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: reader.close())
+    try:
+        reader._channel._connected = interrupted
+        things = reader.collection("t", "ns")
+        reader._channel._hang_up()
+        assert things.get("a")
+        reader._tell_all_reads()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(InvalidRequest, match="closed"):
+        reader.commit([put("b")])
+    eventually(lambda: backend.stats()["clients"] == others, "the line of one that is closed stayed open")
+
+
 def test_start_joins_a_manager_that_is_there(manager: Manager) -> None:
     backend = open_backend(manager.name, start=True, timeout=30)
     assert backend.stats()["writer_pid"] == manager.pid

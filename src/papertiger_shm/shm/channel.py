@@ -144,12 +144,13 @@ class Channel:
                 self._settle(self._posted, deadline)
             self._number += 1
             posted = self._posted = Posted(self, verb, wire.request_frame([self._number, verb, *arguments]))
-            if self._link is None or len(posted.request) > AT_ONCE:
+            link = self._link
+            if link is None or len(posted.request) > AT_ONCE:
                 self._settle(posted, deadline)
             else:
                 try:
                     posted.sent = time.monotonic()
-                    self._link.sendall(posted.request)
+                    link.sendall(posted.request)
                 except OSError:
                     self._hang_up()  # it is sent again when it is waited for
                 except BaseException:
@@ -215,9 +216,10 @@ class Channel:
             try:
                 if self._link is None:
                     self._greet_if_at_once()
-                if self._link is not None:
+                link = self._link
+                if link is not None:
                     news = fresh()
-                    self._link.send(wire.request_frame([0, verb, *news]), socket.MSG_DONTWAIT)
+                    link.send(wire.request_frame([0, verb, *news]), socket.MSG_DONTWAIT)
                     told(news)
             except BlockingIOError:
                 pass  # the manager is stopped, or far behind; it still takes us for a client
@@ -365,6 +367,9 @@ class Channel:
             "applied; see whether the process is stopped or overloaded, or connect with a longer timeout"
         )
 
+    def _is_closed(self) -> InvalidRequest:
+        return InvalidRequest(f"the connection to {self._place.url} is closed: connect again")
+
     def _refuse_reentry(self) -> None:
         """A signal handler or a finalizer that asks in the middle of a request of its own thread."""
         if self._lock._is_owned():
@@ -386,7 +391,7 @@ class Channel:
             )
         if self._closed:
             self._lock.release()
-            raise InvalidRequest(f"the connection to {self._place.url} is closed: connect again")
+            raise self._is_closed()
 
     # --- the connection -----------------------------------------------------------------------------------------
 
@@ -396,7 +401,7 @@ class Channel:
         Waits only where a manager is expected: one that died and is to be restarted, or one that is being started.
         """
         if self._closed:
-            raise InvalidRequest(f"the connection to {self._place.url} is closed: connect again")
+            raise self._is_closed()
         began = time.monotonic()
         pause = 0.002
         started = False
@@ -444,6 +449,9 @@ class Channel:
             link.close()
             raise
         self._link = link
+        if self._closed:  # by a signal handler or a finalizer in our midst, which the lock lets through
+            self._part()
+            raise self._is_closed()
         return link, about["last"]
 
     def _greet_if_at_once(self) -> None:
