@@ -1163,6 +1163,30 @@ def signals_all_the_time() -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_signals_do_not_lengthen_a_wait_to_post(manager: Manager) -> None:
+    """The line is full of what a stopped manager was told meanwhile."""
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
+    backend.commit([put("a")])
+    os.kill(manager.pid, signal.SIGSTOP)
+    going_on = threading.Timer(45, os.kill, (manager.pid, signal.SIGCONT))
+    going_on.start()
+    went_out: list[tuple[int, int]] = []
+    before = -1
+    while len(went_out) > before:
+        before = len(went_out)
+        backend._channel.tell(wire.READS, lambda: (0, 0), went_out.append)
+    begun = time.monotonic()
+    with signals_all_the_time():
+        posted = backend.post([Increment("t", "ns", "a", "n", 1, ())])
+    assert time.monotonic() - begun < 25  # 45 s if it waited for as long as signals come
+    going_on.cancel()
+    os.kill(manager.pid, signal.SIGCONT)
+    set_timeout(backend, 30)
+    assert posted() == [1]
+    backend.close()
+
+
 @pytest.mark.parametrize("greeting", [False, True])
 def test_signals_do_not_lengthen_the_wait(manager: Manager, greeting: bool) -> None:
     backend = open_backend(manager.name, start=False, timeout=30)

@@ -150,7 +150,7 @@ class Channel:
             else:
                 try:
                     posted.sent = time.monotonic()
-                    link.sendall(posted.request)
+                    _send(link, posted.request, max(deadline, posted.sent + LEAST_PATIENCE))
                 except OSError:
                     self._hang_up()  # it is sent again when it is waited for
                 except BaseException:
