@@ -443,7 +443,6 @@ class Channel:
             if answer[1] == wire.ERROR:
                 wire.raise_error(answer[2], answer[3])
             about: dict[str, Any] = answer[2]
-            set_patience(link, self._timeout or LEAST_PATIENCE)
             self._connected(about)
         except BaseException:
             link.close()
