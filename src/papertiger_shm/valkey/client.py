@@ -19,8 +19,6 @@ from valkey.exceptions import (
     AuthenticationError,
     ClusterDownError,
     InvalidResponse,
-    NoPermissionError,
-    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TryAgainError,
@@ -190,7 +188,7 @@ class ValkeyBackend:
                     raise as_ours(error, self.url) from None
                 with suppress(*_LOST):
                     self._node.look_again(error)
-            except (OutOfMemoryError, NoPermissionError, ResponseError, InvalidResponse) as error:
+            except (ResponseError, InvalidResponse) as error:
                 raise as_ours(error, self.url) from None
             finally:
                 if self._closed:  # meanwhile, by another thread, which has left the connection that is in use to us
