@@ -433,7 +433,7 @@ class Channel:
         try:
             set_patience(link, max(deadline - time.monotonic(), LEAST_PATIENCE))
             link.connect(self._place.socket)
-            link.settimeout(min(max(deadline - time.monotonic(), LEAST_PATIENCE), LONGEST_POLL))
+            link.settimeout(max(deadline - time.monotonic(), LEAST_PATIENCE))
             if not is_of_our_user(link):
                 raise AccessDenied(f"{self._place.socket} is served by another user's process: it is not to be trusted")
             prove_to_manager(link, key)
@@ -542,10 +542,9 @@ def _await(link: socket.socket, event: int, deadline: float) -> None:
     """Wait until the link is ready for more. Raises BlockingIOError at the deadline."""
     poll = select.poll()
     poll.register(link, event)
-    while (left := deadline - time.monotonic()) > 0:
-        if poll.poll(min(left, LONGEST_POLL) * 1000):
-            return
-    raise BlockingIOError
+    left = deadline - time.monotonic()
+    if left <= 0 or not poll.poll(left * 1000):
+        raise BlockingIOError
 
 
 def listens(place: Place) -> bool:
