@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from papertiger_shm import AlreadyExists, Connection, Events, InvalidRequest, Ma
 from papertiger_shm.engine import Memory
 from papertiger_shm.shm import failpoint
 from patience import set_timeout
+from torture.waiting import eventually
 
 SIZE = "16 MiB"
 COMMIT_STAGES = [stage for stage in failpoint.COMMIT_STAGES if stage != "epoch-moved"]
@@ -53,7 +53,7 @@ def leave_a_second_insert_unanswered(dying: Manager) -> None:
         set_timeout(connection._backend, 0.5)
         with pytest.raises(ManagerUnavailable):
             events.insert_new({"id": "evt_2", "created": 2})
-    until(lambda: has_died(dying), "the death")
+    eventually(lambda: has_died(dying), "the death")
 
 
 def has_died(manager: Manager) -> bool:
@@ -62,13 +62,6 @@ def has_died(manager: Manager) -> bool:
         return not manager.pid
     except InvalidRequest:
         return True
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not come about"
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("stage", COMMIT_STAGES)
@@ -152,7 +145,7 @@ def test_an_owner_goes_on_until_a_recovery_succeeds(monkeypatch: pytest.MonkeyPa
             set_timeout(hasty._backend, 0.5)
             with pytest.raises(ManagerUnavailable):
                 Events(hasty).increment("evt_1", "n")
-            until(lambda: has_failed_to_restart(manager), "a recovery that fails")
+            eventually(lambda: has_failed_to_restart(manager), "a recovery that fails")
         events.increment("evt_1", "n")
         assert events["evt_1"]["n"] == 3
         connection.verify()

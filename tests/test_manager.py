@@ -866,7 +866,7 @@ def test_what_was_posted_and_is_not_answered_is_told_of_in_time(manager: Manager
     with pytest.raises(ManagerUnavailable, match="did not answer in time"):
         first()
     os.kill(manager.pid, signal.SIGCONT)
-    backend._channel._timeout = 30
+    set_timeout(backend, 30)
     assert increment(backend, "n", 0) == 1
     backend.close()
 

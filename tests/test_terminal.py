@@ -333,6 +333,12 @@ def shell(request: pytest.FixtureRequest, events: Events, tmp_path: Path) -> Ite
         yield screen
 
 
+@pytest.fixture
+def behind(shell: Terminal) -> str:
+    """What stands between a completed word and the ``|`` that is typed next."""
+    return "" if shell.process.command.endswith("/zsh") else " "  # zsh takes its own space away again before a ``|``
+
+
 @pytest.mark.parametrize(
     ("typed", "becomes"),
     [
@@ -346,16 +352,15 @@ def shell(request: pytest.FixtureRequest, events: Events, tmp_path: Path) -> Ite
         ("papertiger-shm completion f", "papertiger-shm completion fish"),
     ],
 )
-def test_a_shell_completes(typed: str, becomes: str, shell: Terminal) -> None:
+def test_a_shell_completes(typed: str, becomes: str, shell: Terminal, behind: str) -> None:
     shell.press(f"{typed}\t")
     shell.see(f"ready> {becomes}")
-    shell.press("|")  # which shows that there is a space; zsh takes its own away again
-    shell.wait(lambda: re.search(rf"^ready> {becomes} ?\|", shell.text, re.MULTILINE), "the word was not completed")
+    shell.press("|")  # which shows whether there is a space
+    shell.see(f"ready> {becomes}{behind}|")
 
 
-def test_a_shell_completes_files_where_a_file_is_asked_for(shell: Terminal, tmp_path: Path) -> None:
+def test_a_shell_completes_files_where_a_file_is_asked_for(shell: Terminal, behind: str, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("")
     shell.press(f"papertiger-shm load ci {tmp_path}/ev\t|")
-    shell.wait(
-        lambda: re.search(rf"{tmp_path}/events.jsonl ?\|", shell.text.replace("\n", "")), "the file was not completed"
-    )
+    completed = f"{tmp_path}/events.jsonl{behind}|"
+    shell.wait(lambda: completed in shell.text.replace("\n", ""), "the file was not completed")

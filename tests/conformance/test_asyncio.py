@@ -534,9 +534,9 @@ async def test_a_wait_that_is_over_tells_what_came_instead(awaited: Any, twin: A
     begun = time.monotonic()
     while not waiting.done():  # what comes before the wait has begun has not come
         await asyncio.wait([waiting], timeout=0.02)
-        twin.insert({"type": "y"})
-        elsewhere.insert({"type": "x"})
-    with pytest.raises(WaitTimeout, match=r"\d+ others? came .* with type 'y'.*; it came to namespace 'elsewhere'"):
+        twin.insert({"id": "a", "type": "y"})
+        elsewhere.insert({"id": "b", "type": "x"})
+    with pytest.raises(WaitTimeout, match="1 other came .* with type 'y'.*; it came to namespace 'elsewhere'"):
         await waiting
     assert time.monotonic() - begun < 30
     with namespace("nowhere"), pytest.raises(WaitTimeout, match="namespace 'nowhere'"):

@@ -92,7 +92,7 @@ def late_writes(url: str, name: str, stop: int, go_on: int) -> dict[str, Any]:
             waits.append(time.monotonic() - begun)
         os.write(stop, b"!")
         os.read(go_on, 1)
-        connection._backend._channel._timeout = 60  # type: ignore[attr-defined]
+        set_timeout(connection._backend, 60)
         begun = time.monotonic()
         number = events.increment(f"{name}_number", "n")
         after = time.monotonic() - begun
