@@ -237,12 +237,14 @@ class Channel:
                 with contextlib.suppress(ManagerUnavailable):
                     self._settle(self._posted, time.monotonic() + self._timeout)
             self._part()
+        _channels.discard(self)
 
     def cut(self) -> None:
         """As ``close``, and what was posted is not waited for; a thread that does is told that this is closed."""
         with self._lock:
             self._posted = None
             self._part()
+        _channels.discard(self)
 
     def _part(self) -> None:
         self._closed = True
@@ -513,8 +515,9 @@ def _new_lock() -> Any:
 class _Link(socket.socket):
     """A socket that goes with its connection; who forgets to close one is not to be warned about our socket."""
 
-    def __del__(self) -> None:
-        socket.SocketType.close(self)  # ``close`` itself fails where the making of it was refused or interrupted
+    # Not a method of Python's, in which a Ctrl-C would be lost. The class's own ``close`` fails where the making of it
+    # was refused or interrupted, too.
+    __del__ = socket.SocketType.close
 
 
 # The kernel's own patience (``set_patience``) would begin anew with each piece that is taken or comes, and after each
@@ -561,6 +564,7 @@ def listens(place: Place) -> bool:
 
 
 _forking = threading.Lock()
+# Who closes a channel takes it out: the set itself would learn of its end in a callback, in which a Ctrl-C is lost.
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
 

@@ -153,9 +153,11 @@ class ShmBackend:
     def _further_channel(self) -> Channel:
         return Channel(self._place, start=self._start, timeout=self.timeout, connected=lambda about: None)
 
-    def _take_back(self, channel: Channel) -> None:
+    def _take_back(self, subscription: ShmSubscription, channel: Channel) -> None:
         """Keep a few lines: a wait that begins takes as long again where one has to be opened first."""
-        if self._closed or len(self._idle_channels) >= IDLE_CHANNELS:
+        # Taken out by hand: the dictionary itself would learn of its end in a callback, in which a Ctrl-C is lost.
+        self._subscriptions.pop(id(subscription), None)
+        if self._closed or not channel.is_idle() or len(self._idle_channels) >= IDLE_CHANNELS:
             channel.cut()
         else:
             self._idle_channels.append(channel)

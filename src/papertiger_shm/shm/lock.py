@@ -10,18 +10,17 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
+from io import FileIO
 
 __all__ = ["Lock"]
-
-_RELEASED = -1
 
 
 class Lock:
     """A lock that this process has. A child made by fork does not have it, and cannot keep it from being released."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
+    def __init__(self, path: str, file: FileIO) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self._file = file
         _held.add(self)
 
     @classmethod
@@ -33,36 +32,37 @@ class Lock:
         # Late, since it takes tens of milliseconds and a reader takes no lock.
         from filelock import lock_descriptor
 
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            # A lock on a removed file locks nobody out.
-            if lock_descriptor(descriptor, blocking=False) and os.fstat(descriptor).st_nlink:
-                return cls(path, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        file = _File(path, opener=_open)
+        # A lock on a removed file locks nobody out.
+        if lock_descriptor(file.fileno(), blocking=False) and os.fstat(file.fileno()).st_nlink:
+            return cls(path, file)
+        file.close()
         return None
 
     @property
     def is_held(self) -> bool:
         """Whether it is still this process's."""
-        return self._descriptor != _RELEASED
+        return not self._file.closed
 
     def release(self) -> None:
         """Let others have it; again does nothing. The file stays."""
         # Unlocked first: a child that was forked just now may not have come to closing its copy.
         if self.is_held:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._close()
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._file.close()
+        # The set itself would learn of its end in a callback, in which a Ctrl-C is lost.
+        _held.discard(self)
 
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, _RELEASED
-        if descriptor != _RELEASED:
-            os.close(descriptor)
 
-    def __del__(self) -> None:
-        self._close()
+class _File(FileIO):
+    """Closed with its lock's last owner, who is not to be warned of that."""
+
+    # Not a method of Python's, in which a Ctrl-C would be lost.
+    __del__ = FileIO.close
+
+
+def _open(path: str, _: int) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()
@@ -72,7 +72,7 @@ def _hold_none() -> None:
     # The lock is one for all copies of the descriptor: unlocking would take it from the parent, and keeping a copy
     # would keep it past the parent's death.
     for lock in list(_held):
-        lock._close()
+        lock._file.close()
 
 
 os.register_at_fork(after_in_child=_hold_none)

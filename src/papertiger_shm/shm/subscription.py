@@ -22,7 +22,11 @@ class ShmSubscription:
     """Asks nothing of the manager before the first ``wait``. For one thread at a time, but for ``cut``."""
 
     def __init__(
-        self, channel: Channel, timeout: float, collection: bytes, give_back: Callable[[Channel], None]
+        self,
+        channel: Channel,
+        timeout: float,
+        collection: bytes,
+        give_back: Callable[[ShmSubscription, Channel], None],
     ) -> None:
         self._channel = channel
         self._timeout = timeout
@@ -59,10 +63,7 @@ class ShmSubscription:
     def close(self) -> None:
         """End it; again does nothing."""
         if self._taken():
-            if self._channel.is_idle():
-                self._give_back(self._channel)
-            else:
-                self._channel.cut()
+            self._give_back(self, self._channel)
 
     def cut(self) -> None:
         """From any thread: one that waits is told that the connection is closed. After ``close`` it does nothing."""

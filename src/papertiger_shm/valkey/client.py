@@ -105,6 +105,10 @@ class ValkeyBackend:
             raise InvalidRequest(f"the connection to {self.url} is closed: connect again")
         return subscription
 
+    def forget(self, subscription: ValkeySubscription) -> None:
+        """It has ended. The dictionary itself would learn of that in a callback, in which a Ctrl-C is lost."""
+        self._subscriptions.pop(id(subscription), None)
+
     def newest_version(self) -> int:
         """The largest version that any item has had, 0 for none."""
         return int(self.asked(lambda: self.client.hget(self.prefix + b"state", "change")) or 0)

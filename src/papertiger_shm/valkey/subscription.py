@@ -98,6 +98,7 @@ class ValkeySubscription:
     def close(self) -> None:
         """End it; again does nothing."""
         self._closed = True
+        self._backend.forget(self)
         if self._pid == os.getpid():
             self._hang_up()
 
