@@ -74,6 +74,12 @@ def test_the_time_runs_out(things: Any) -> None:
         things.wait_for(0, type="what_never_comes")
 
 
+@pytest.mark.parametrize("microseconds", range(20, 520, 25))
+def test_a_time_that_runs_out_while_it_is_asked(things: Any, microseconds: int) -> None:
+    with pytest.raises(WaitTimeout):
+        things.wait_for(microseconds / 1e6, type="what_never_comes")
+
+
 def test_waiting_is_in_the_current_namespace(things: Any) -> None:
     things.insert({"id": "a"})
     with namespace("empty"), pytest.raises(WaitTimeout):

@@ -197,7 +197,8 @@ class Channel:
             poll.register(link, select.POLLIN)
         except ValueError:  # closed meanwhile
             return True
-        return bool(poll.poll(min(seconds, LONGEST_POLL) * 1000))
+        # Not below 0, as when the time has run out while it was asked: that would be for ever.
+        return bool(poll.poll(min(max(seconds, 0.0), LONGEST_POLL) * 1000))
 
     def tell(self, verb: int, fresh: Callable[[], _News], told: Callable[[_News], None]) -> None:
         """Say something that is not answered, if there is a connection, not in use, that takes it at once.
