@@ -28,7 +28,6 @@ class Runs(Store, table="ctrl_c_runs", resource="run", indexes=("state",)):
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Connection]:
     with Manager(max_size="64 MiB") as manager, manager.connect() as connection:
-        Runs(connection).insert_many([{"id": f"run_{number}", "state": "waiting"} for number in range(20)])
         yield connection
 
 
@@ -130,6 +129,7 @@ def lost_in(call: Callable[[], object]) -> Iterator[tuple[str, bool]]:
 @pytest.mark.parametrize("name", CALLS)
 def test_a_ctrl_c_is_heard_of_at_any_moment(connection: Connection, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the test says where
+    Runs(connection).insert_many([{"id": f"run_{number}", "state": "waiting"} for number in range(20)])
     CALLS[name](connection)  # so that nothing is imported under interruptions
     places = [*lost_in(lambda: CALLS[name](connection))]
     assert [where for where, lost in places if lost] == []

@@ -5,6 +5,8 @@ Functions named ``in_...`` run in fresh interpreters: they import what they need
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -266,6 +268,35 @@ def test_a_wait_here_ends_with_a_write_there(events: Events) -> None:
     there(events, ("insert", an_event("evt_1")), ("insert", an_event("evt_2", type="the.one")))
     waiting.join(60)
     assert [event["id"] for event in found] == ["evt_2"]
+
+
+def test_who_was_stopped_for_longer_than_the_timeout_finds_the_answer(events: Events) -> None:
+    """As by a Ctrl-Z in the midst of a write, and a ``fg`` later."""
+
+    def in_stopped(url: str) -> int:
+        import os
+        import signal
+
+        from papertiger_shm import Events, connect
+        from papertiger_shm.shm.channel import Channel
+
+        def stopped_while_it_looks(channel: Channel, link: object) -> int:
+            Channel._look = look
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return 0
+
+        with connect(url, timeout=0.2) as connection:
+            look, Channel._look = Channel._look, stopped_while_it_looks
+            events = Events(connection)
+            events.insert({"id": "evt_1", "type": "x"})
+            return events.count()
+
+    with Interpreter(in_stopped, events.connection.url) as stopped:
+        _, status = os.waitpid(stopped.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        time.sleep(0.3)
+        os.kill(stopped.pid, signal.SIGCONT)
+        assert stopped.result() == 1
 
 
 def test_many_processes_write_at_once(events: Events) -> None:

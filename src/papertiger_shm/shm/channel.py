@@ -316,7 +316,8 @@ class Channel:
         buffer = self._buffer
         count = self._look(link)
         if not count:
-            _await(link, select.POLLIN, deadline)
+            # Also past the deadline: who was stopped meanwhile, as by a Ctrl-Z, has the answer only to fetch.
+            _await(link, select.POLLIN, max(deadline, time.monotonic() + LEAST_PATIENCE))
             count = link.recv_into(buffer)
         if count >= 4 and _length(buffer)[0] == count - 4:
             answer: list[Any] = unpack(buffer[4:count])
@@ -543,11 +544,10 @@ def _send_slowly(link: socket.socket, rest: memoryview, deadline: float) -> None
 
 
 def _await(link: socket.socket, event: int, deadline: float) -> None:
-    """Wait until the link is ready for more. Raises BlockingIOError at the deadline."""
+    """Wait until the link is ready for more. Raises BlockingIOError where it is not at the deadline."""
     poll = select.poll()
     poll.register(link, event)
-    left = deadline - time.monotonic()
-    if left <= 0 or not poll.poll(left * 1000):
+    if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
         raise BlockingIOError
 
 
