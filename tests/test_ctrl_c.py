@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from inspect import CO_GENERATOR
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from papertiger_shm import Connection, Manager, Store, WaitTimeout, connect
+from papertiger_shm.shm import segment as segments
+from torture.waiting import eventually
 
 CALLS: dict[str, Callable[[Connection], object]] = {}
 
@@ -98,39 +103,59 @@ class AtFunction:
 
     def __call__(self, frame: Any, event: str, _: object) -> None:
         # What is raised as a generator goes on keeps it, in Python 3.10, from its ``finally``, which a signal does not.
-        if event != "call" or frame.f_code.co_flags & CO_GENERATOR:
+        # And the standard library's conditions do not stand an interruption between taking a lock and saying so.
+        code = frame.f_code
+        if event != "call" or code.co_flags & CO_GENERATOR or code.co_filename == threading.__file__:
             return
         self.left -= 1
         if not self.left:
             sys.setprofile(None)
-            self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
+            self.where = f"{code.co_filename}:{frame.f_lineno} {code.co_name}"
             raise KeyboardInterrupt
 
 
-def lost_in(call: Callable[[], object]) -> Iterator[tuple[str, bool]]:
-    """Make the call over and over, interrupted at each function in turn: where, and whether nobody heard of it."""
-    for number in itertools.count(1):
+def interrupted(call: Callable[[], object], *, step: int = 1) -> Iterator[tuple[str, bool]]:
+    """Make the call over and over, interrupted at every ``step``-th function: where, and whether it was heard."""
+    for number in itertools.count(1, step):
         interruption, before = AtFunction(number), sys.getprofile()
         gc.disable()  # what is collected here may be another test's
         sys.setprofile(interruption)
         try:
             call()
-            lost = True
+            heard = False
         except KeyboardInterrupt:
-            lost = False
+            heard = True
         finally:
             sys.setprofile(before)
             gc.enable()
         if not interruption.where:
             return
-        yield interruption.where, lost
+        yield interruption.where, heard
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_ctrl_c_is_heard_of_at_any_moment(connection: Connection, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_heard_at_any_moment(connection: Connection, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the test says where
     Runs(connection).insert_many([{"id": f"run_{number}", "state": "waiting"} for number in range(20)])
     CALLS[name](connection)  # so that nothing is imported under interruptions
-    places = [*lost_in(lambda: CALLS[name](connection))]
-    assert [where for where, lost in places if lost] == []
+    places = [*interrupted(lambda: CALLS[name](connection))]
+    assert [where for where, heard in places if not heard] == []
     assert len(places) > 20
+
+
+@pytest.mark.usefixtures("apart_from_all")
+def test_a_store_whose_start_or_stop_it_interrupts_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the standard library's Popen is the last to know
+    root = Path(os.environ["PAPERTIGER_DIR"])
+
+    def start_and_stop() -> None:
+        with Manager(max_size="1 MiB"):
+            pass
+
+    start_and_stop()
+    places = 0
+    for where, _ in interrupted(start_and_stop, step=5):
+        gc.collect()  # a Manager that nobody has any more has ended, too
+        eventually(lambda: not [*root.iterdir()] and not segments.own_names(str(root)), where)
+        places += 1
+    assert places > 20

@@ -1235,6 +1235,17 @@ def commits_again(backend: ShmBackend) -> bool:
 # ---- on demand --------------------------------------------------------------------------------------------------
 
 
+def test_one_that_does_not_wait_for_another_client_waits_for_the_first(
+    root: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERTIGER_IDLE_SECONDS", "0")
+    backend = open_backend("ci", start=True, timeout=30)
+    pid = backend.stats()["writer_pid"]
+    assert is_running(pid)
+    backend.close()
+    eventually(lambda: not is_running(pid) and not list(root.iterdir()), "it goes after its last client")
+
+
 def test_exactly_one_is_started_however_many_ask(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAPERTIGER_IDLE_SECONDS", "1")
     script = """

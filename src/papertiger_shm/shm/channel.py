@@ -484,6 +484,11 @@ class Channel:
                 launch(self._place, kind="on-demand", max_size=parse_size(DEFAULT_SIZE) if card is None else card.size)
         except AlreadyExists:
             pass  # by someone who had an older lock file, or an owner
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(starter.path)
+            self._place.remove_if_empty()
+            raise
         finally:
             starter.release()
         return True

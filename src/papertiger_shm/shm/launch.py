@@ -21,12 +21,16 @@ from typing import Any
 
 from .. import errors
 from ..errors import ManagerUnavailable
+from .descriptor import Descriptor
 from .rendezvous import Place
 
 __all__ = ["Started", "launch"]
 
 READY_SECONDS = 30.0
 """How long a manager may take to become ready. It is well below a second on any machine that is not overwhelmed."""
+
+END_SECONDS = 2.0
+"""How long one that does not become ready is given to clean up after itself."""
 
 IDLE_VARIABLE = "PAPERTIGER_IDLE_SECONDS"
 IDLE_SECONDS = 10.0
@@ -55,14 +59,14 @@ main(orders)
 
 # Re-entrant, since the collector may finalize a Manager at any point of a thread that holds it.
 _FORKING = threading.RLock()
-_lifelines: set[int] = set()
+_lifelines: weakref.WeakSet[Descriptor] = weakref.WeakSet()
 _started: weakref.WeakSet[Started] = weakref.WeakSet()
 
 
 class Started:
-    """A manager process that this process has started."""
+    """A manager process that this process has started. One that is forgotten is let go of."""
 
-    def __init__(self, process: subprocess.Popen[bytes], pid: int, lifeline: int | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], pid: int, lifeline: Descriptor) -> None:
         self.process = process
         self.pid = pid
         self._lifeline = lifeline
@@ -70,8 +74,7 @@ class Started:
 
     def let_go(self) -> None:
         """Close the lifeline: the manager stops and removes everything. Again does nothing."""
-        lifeline, self._lifeline = self._lifeline, None
-        _close_lifeline(lifeline)
+        _close(self._lifeline)
 
 
 def launch(place: Place, *, kind: str, max_size: int) -> Started:
@@ -88,7 +91,6 @@ def launch(place: Place, *, kind: str, max_size: int) -> Started:
             f"a manager for {place.url} cannot be started: sys.executable is empty in this program; set it to the "
             "path of a Python interpreter, or start the manager from a shell with `papertiger-shm serve`"
         )
-    place.open()
     orders = {
         "name": place.name,
         "root": place.root,
@@ -99,39 +101,37 @@ def launch(place: Place, *, kind: str, max_size: int) -> Started:
         "path": _search_path(),
         "dont_write_bytecode": sys.dont_write_bytecode,
     }
-    ready, ready_there = os.pipe()
-    complaints, complaints_there = os.pipe()
+    ready, ready_there = _pipe()
+    complaints, complaints_there = _pipe()
     read_end, lifeline = _open_lifeline()
+    orders["ready"] = ready_there.fileno()
     try:
-        orders["ready"] = ready_there
-        try:
-            process = _spawn(place.name, read_end, complaints_there, ready_there)
-        finally:
-            os.close(ready_there)
-            os.close(complaints_there)
-            os.close(read_end)
-        try:
-            _send_orders(lifeline, orders)
-            report = _await_report(process, ready, complaints, place, kind)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        with ready, complaints:
+            place.open()
+            with read_end, complaints_there, ready_there:
+                process = _spawn(place.name, read_end, complaints_there, ready_there)
+            try:
+                _send_orders(lifeline, orders)
+                report = _await_report(process, ready, complaints, place, kind)
+            except BaseException:
+                _end(process, lifeline)
+                raise
     except BaseException:
-        _close_lifeline(lifeline)
+        _close(lifeline)
         place.remove_if_empty()
         raise
-    finally:
-        os.close(ready)
-        os.close(complaints)
     if kind == "on-demand":
-        _close_lifeline(lifeline)
+        _close(lifeline)
         process.wait()
-        return Started(process, report["pid"], None)
     return Started(process, report["pid"], lifeline)
 
 
-def _spawn(name: str, read_end: int, complaints: int, ready: int) -> subprocess.Popen[bytes]:
+def _pipe() -> tuple[Descriptor, Descriptor]:
+    read_end, write_end = os.pipe()
+    return Descriptor(read_end), Descriptor(write_end, "w")
+
+
+def _spawn(name: str, read_end: Descriptor, complaints: Descriptor, ready: Descriptor) -> subprocess.Popen[bytes]:
     command = [sys.executable, *_FLAGS, "-c", _BOOT, "papertiger-shm", "manager", name]
     try:
         # A fork meanwhile would take along the pipe by which Popen learns that the program runs, and Popen would wait
@@ -142,7 +142,7 @@ def _spawn(name: str, read_end: int, complaints: int, ready: int) -> subprocess.
                 stdin=read_end,
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,
-                pass_fds=(ready,),
+                pass_fds=(ready.fileno(),),
                 start_new_session=True,
                 cwd="/",
             )
@@ -153,38 +153,50 @@ def _spawn(name: str, read_end: int, complaints: int, ready: int) -> subprocess.
         ) from error
 
 
-def _send_orders(lifeline: int, orders: dict[str, Any]) -> None:
+def _end(process: subprocess.Popen[bytes], lifeline: Descriptor) -> None:
+    """End one that is not to become ready any more: by itself, so that it leaves nothing, if it still can."""
+    try:
+        _close(lifeline)
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _send_orders(lifeline: Descriptor, orders: dict[str, Any]) -> None:
     text = json.dumps(orders).encode()
     data = memoryview(b"%08x" % len(text) + text)
     with contextlib.suppress(BrokenPipeError):  # it died at once; its complaints say why
         while data:
-            data = data[os.write(lifeline, data) :]
+            data = data[lifeline.write(data) :]
 
 
 def _await_report(
-    process: subprocess.Popen[bytes], ready: int, complaints: int, place: Place, kind: str
+    process: subprocess.Popen[bytes], ready: Descriptor, complaints: Descriptor, place: Place, kind: str
 ) -> dict[str, Any]:
     deadline = time.monotonic() + READY_SECONDS
     heard = {ready: bytearray(), complaints: bytearray()}
     with selectors.DefaultSelector() as selector:
-        for source in heard:
-            selector.register(source, selectors.EVENT_READ)
+        for source, said in heard.items():
+            selector.register(source, selectors.EVENT_READ, said)
         while b"\n" not in heard[ready]:
             events = selector.select(0.1)
             for key, _ in events:
                 data = os.read(key.fd, 65536)
-                heard[key.fd] += data
+                key.data.extend(data)
                 if not data:
-                    selector.unregister(key.fd)
+                    selector.unregister(key.fileobj)
             # Its ends of the pipes may live on in a child forked elsewhere; that it has ended is seen all the same.
             gone = not events and kind == "owned" and process.poll() is not None
             if gone or ready not in selector.get_map() or time.monotonic() >= deadline:
                 break
     if b"\n" not in heard[ready]:
-        said = heard[complaints].decode(errors="replace").strip() or "nothing"
+        complaint = heard[complaints].decode(errors="replace").strip() or "nothing"
         why = "did not become ready in time" if time.monotonic() >= deadline else "ended before it was ready"
         raise ManagerUnavailable(
-            f"the manager for {place.url} {why} (interpreter {sys.executable}); what it said:\n{said}"
+            f"the manager for {place.url} {why} (interpreter {sys.executable}); what it said:\n{complaint}"
         )
     report: dict[str, Any] = json.loads(heard[ready])
     if "error" in report:
@@ -210,27 +222,23 @@ def _idle_seconds() -> float:
         raise errors.InvalidRequest(f"{IDLE_VARIABLE} is {told!r}: set it to a number of seconds") from None
 
 
-def _open_lifeline() -> tuple[int, int]:
+def _open_lifeline() -> tuple[Descriptor, Descriptor]:
     """A pipe whose writing end no other process will hold: exec closes it, and so does the hook below in forks."""
     with _FORKING:
-        ends = os.pipe()
-        _lifelines.add(ends[1])
-    return ends
+        read_end, lifeline = _pipe()
+        _lifelines.add(lifeline)
+    return read_end, lifeline
 
 
-def _close_lifeline(lifeline: int | None) -> None:
-    if lifeline is None:
-        return
-    with _FORKING:
-        if lifeline in _lifelines:
-            _lifelines.discard(lifeline)
-            os.close(lifeline)
+def _close(lifeline: Descriptor) -> None:
+    if not lifeline.closed:  # another thread may hold the lock, and wait for who closes it again
+        with _FORKING:
+            lifeline.close()
 
 
 def _disown_in_child() -> None:
-    for lifeline in _lifelines:
-        os.close(lifeline)
-    _lifelines.clear()
+    for lifeline in list(_lifelines):
+        lifeline.close()
     for started in list(_started):
         # The parent's child is not ours to wait for, and Popen would warn that nobody did.
         started.process.returncode = 0

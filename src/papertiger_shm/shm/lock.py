@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
-from io import FileIO
+
+from .descriptor import Descriptor
 
 __all__ = ["Lock"]
 
@@ -18,7 +19,7 @@ __all__ = ["Lock"]
 class Lock:
     """A lock that this process has. A child made by fork does not have it, and cannot keep it from being released."""
 
-    def __init__(self, path: str, file: FileIO) -> None:
+    def __init__(self, path: str, file: Descriptor) -> None:
         self.path = path
         self._file = file
         _held.add(self)
@@ -32,7 +33,7 @@ class Lock:
         # Late, since it takes tens of milliseconds and a reader takes no lock.
         from filelock import lock_descriptor
 
-        file = _File(path, opener=_open)
+        file = Descriptor(path, opener=_open)
         # A lock on a removed file locks nobody out.
         if lock_descriptor(file.fileno(), blocking=False) and os.fstat(file.fileno()).st_nlink:
             return cls(path, file)
@@ -52,13 +53,6 @@ class Lock:
         self._file.close()
         # The set itself would learn of its end in a callback, in which a Ctrl-C is lost.
         _held.discard(self)
-
-
-class _File(FileIO):
-    """Closed with its lock's last owner, who is not to be warned of that."""
-
-    # Not a method of Python's, in which a Ctrl-C would be lost.
-    __del__ = FileIO.close
 
 
 def _open(path: str, _: int) -> int:

@@ -42,6 +42,9 @@ LOOK_SECONDS = patience(150e-6)
 
 TICK = 1.0
 
+FIRST_SECONDS = 5.0
+"""How much longer than for another client the first one is waited for: who has had us started may be slow to come."""
+
 PROGRESS_SECONDS = 0.05
 """How often, at most, one who asked for something that takes its time is told how far it is."""
 
@@ -63,7 +66,7 @@ class Peer:
 class Server:
     """Serves one segment until told to stop.
 
-    ``idle_seconds``: stop when no client has been connected for so long; None for never.
+    ``idle_seconds``: stop when the last client has been gone for so long; None for never.
     ``about``: what clients are told of this store when they connect.
     """
 
@@ -90,7 +93,7 @@ class Server:
         self._reads = 0
         self._retries = 0
         self._lazy = True
-        self._last_company = time.monotonic()
+        self._last_company = time.monotonic() + FIRST_SECONDS
         self._next_tick = 0.0
         self._verbs: dict[int, Callable[[Peer, list[Any]], Any]] = {
             wire.HELLO: self._hello,
@@ -372,6 +375,7 @@ class Server:
             return
         peer.open = False
         self._peers.discard(peer)
+        self._last_company = time.monotonic()
         self._watchers.forget(peer)
         self._selector.unregister(peer.link)
         peer.link.close()
@@ -397,9 +401,7 @@ class Server:
             self._writer.forget(client)
         for peer in [peer for peer in self._peers if peer.outgoing and now - peer.last_progress > STALL]:
             self._drop(peer)
-        if self._peers:
-            self._last_company = now
-        elif self._idle_seconds is not None and now - self._last_company >= self._idle_seconds:
+        if not self._peers and self._idle_seconds is not None and now - self._last_company >= self._idle_seconds:
             self.stop("the last client has gone")
         each_tick()
 
