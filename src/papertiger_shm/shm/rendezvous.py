@@ -160,12 +160,14 @@ class Place:
         lock.release()
 
     def remove_if_empty(self) -> None:
-        """Remove the directories that nobody uses."""
-        for path in (self.directory, self.root):
-            # The root that PAPERTIGER_DIR names is its user's to remove.
-            if path != self.root or path == _default_root():
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
+        """Remove the directories that nobody uses; what is refused as not ours alone stays."""
+        with contextlib.suppress(OSError):  # AccessDenied is one
+            self.exists()
+            for path in (self.directory, self.root):
+                # The root that PAPERTIGER_DIR names is its user's to remove.
+                if path != self.root or path == _default_root():
+                    with contextlib.suppress(OSError):
+                        os.rmdir(path)
 
     def _open_own(self, path: str) -> int:
         _trusted(self.root)
