@@ -21,6 +21,7 @@ import pytest
 
 from papertiger_shm import Connection, Manager, Store, WaitTimeout, connect
 from papertiger_shm.shm import segment as segments
+from papertiger_shm.shm.rendezvous import Place
 from torture.waiting import eventually
 
 CALLS: dict[str, Callable[[Connection], object]] = {}
@@ -141,6 +142,29 @@ def test_it_is_heard_at_any_moment(connection: Connection, name: str, monkeypatc
     places = [*interrupted(lambda: CALLS[name](connection))]
     assert [where for where, heard in places if not heard] == []
     assert len(places) > 20
+
+
+@pytest.mark.usefixtures("apart_from_all")
+def test_who_keeps_the_exception_keeps_no_lock() -> None:
+    """As the interactive interpreter does, with all that the frames it went through have: in ``sys.last_value``."""
+    place = Place("ci")
+    kept: list[BaseException] = []
+
+    def hold_and_release() -> None:
+        try:
+            lock = place.hold("start", 0)
+        except KeyboardInterrupt as interruption:
+            kept.append(interruption)
+            raise
+        assert lock is not None
+        lock.release()
+
+    hold_and_release()
+    for where, _ in interrupted(hold_and_release):
+        lock = place.hold("start", 0)
+        assert lock is not None, where
+        lock.release()
+    assert len(kept) > 5
 
 
 @pytest.mark.usefixtures("apart_from_all")

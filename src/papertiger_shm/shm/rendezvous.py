@@ -89,20 +89,14 @@ class Place:
         deadline = time.monotonic() + timeout
         path = os.path.join(self.directory, file)
         while True:
-            # The directory may go at any moment between these two steps; then both are done again.
-            with contextlib.suppress(FileNotFoundError):
+            try:
+                # The directory may go at any moment between these two steps; then both are done again.
                 self.open()
-                try:
-                    lock = Lock.take(path)
-                except OSError as error:
-                    if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK):
-                        raise AccessDenied(
-                            f"{path} cannot be locked ({error.strerror}): it is not ours; find out who put "
-                            "it there, then remove it, or set PAPERTIGER_DIR to a directory of your own"
-                        ) from error
-                    raise
-                if lock is not None:
-                    return lock
+                lock = _locked(path)
+            except FileNotFoundError:
+                lock = None
+            if lock is not None:  # with no call in between, where an interruption's frames would keep it
+                return lock
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.01)
@@ -240,6 +234,19 @@ def unavailable(place: Place, why: str) -> ManagerUnavailable:
         f"no manager answers for {place.url} ({why}; looked in {place.directory}): start one with "
         f"Manager({place.name!r}), with connect({place.url!r}, start=True) or with `papertiger-shm serve {place.name}`"
     )
+
+
+def _locked(path: str) -> Lock | None:
+    """Lock it if it is to be had just now. Raises FileNotFoundError without its directory, AccessDenied."""
+    try:
+        return Lock.take(path)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK):
+            raise AccessDenied(
+                f"{path} cannot be locked ({error.strerror}): it is not ours; find out who put "
+                "it there, then remove it, or set PAPERTIGER_DIR to a directory of your own"
+            ) from error
+        raise
 
 
 def _default_root() -> str:
