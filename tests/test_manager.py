@@ -1672,6 +1672,54 @@ def stop_in_child(manager: Manager) -> None:
     other.close()
 
 
+HANDLERS = {
+    "forks": """
+def handler(*_):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+""",
+    "connects": """
+def handler(*_):
+    connect(url).close()
+""",
+}
+
+
+@pytest.mark.parametrize("what", HANDLERS)
+def test_a_handler_forks_or_connects_wherever_a_connecting_is_interrupted(manager: Manager, what: str) -> None:
+    script = """
+import faulthandler, itertools, os, signal, sys
+from papertiger_shm import connect
+
+faulthandler.dump_traceback_later(60, exit=True)  # for one that waits for itself
+url = sys.argv[1]
+left = 0
+HANDLER
+def count(frame, event, argument):
+    global left
+    left -= event == "call"
+    if not left:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGUSR1)
+
+signal.signal(signal.SIGUSR1, handler)
+for number in itertools.count(1):
+    left = number
+    sys.setprofile(count)
+    connection = connect(url)
+    sys.setprofile(None)
+    connection.close()
+    if left > 0:
+        break
+assert number > 20
+"""
+    with python(script.replace("HANDLER", HANDLERS[what]), manager.url) as process:
+        out, complaints = process.communicate()
+    assert (process.returncode, out, complaints) == (0, "", "")
+
+
 def test_closing_while_others_read(manager: Manager) -> None:
     backend = open_backend(manager.name, start=False, timeout=30)
     backend.commit([put(str(n)) for n in range(50)])

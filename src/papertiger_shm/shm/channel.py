@@ -98,8 +98,7 @@ class Channel:
         self._closed = False
         self.progress: Callable[[int, int], object] | None = None
         """Called where an answer takes its time, with how far it is and how far it will be."""
-        with _forking:
-            _channels.add(self)
+        _channels.add(self)
 
     def open(self) -> None:
         """Connect now, unless we are. Raises ManagerUnavailable, AccessDenied."""
@@ -569,15 +568,15 @@ def listens(place: Place) -> bool:
     return True
 
 
-_forking = threading.Lock()
-# Who closes a channel takes it out: the set itself would learn of its end in a callback, in which a Ctrl-C is lost.
+# No lock guards it: a signal handler may fork, or connect, in the midst of whatever had taken it. What a fork copies is
+# whole, since one call into C changes it. Who closes a channel takes it out: the set itself would learn of its end in a
+# callback, in which a Ctrl-C is lost.
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
 
 def _part_from_parent() -> None:
     for channel in list(_channels):
         channel._forget_parent()
-    _forking.release()
 
 
-os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_part_from_parent)
+os.register_at_fork(after_in_child=_part_from_parent)
