@@ -1224,6 +1224,29 @@ def test_a_slow_answer_does_not_lengthen_the_wait(manager: Manager) -> None:
     backend.close()
 
 
+def test_progress_that_is_always_there_does_not_lengthen_the_wait(manager: Manager) -> None:
+    """It may come faster than the caller can tell of it."""
+    over = threading.Event()
+
+    def tell(link: socket.socket) -> None:
+        number = receive(link)[0]
+        until = time.monotonic() + 45
+        with contextlib.suppress(OSError):
+            while not over.is_set() and time.monotonic() < until:
+                link.sendall(wire.progress_frame(number, 1, 2))
+
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
+    backend._channel.progress = lambda done, total: time.sleep(0.001)
+    with in_place_of_its_manager(backend, tell):
+        begun = time.monotonic()
+        with pytest.raises(ManagerUnavailable):
+            backend.stats()
+        over.set()
+        assert time.monotonic() - begun < 25  # 45 s if it waited for as long as there is anything
+    backend.close()
+
+
 def commits_again(backend: ShmBackend) -> bool:
     try:
         backend.commit([put("b")])

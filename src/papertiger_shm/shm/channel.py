@@ -345,6 +345,7 @@ class Channel:
     def _receive_slowly(self, link: socket.socket, number: int, deadline: float, count: int) -> list[Any]:
         frames = wire.FrameReader()
         parts: list[bytes] = []
+        late = False
         while count:
             frames.feed(self._buffer[:count])
             for body in frames.bodies():
@@ -360,6 +361,9 @@ class Channel:
                 parts.append(answer[2])
                 if answer[1] == wire.LAST:
                     return wire.message_of(b"".join(parts))
+            if late:
+                raise BlockingIOError
+            late = time.monotonic() >= deadline  # what has come by then is taken, and no more: it might never end
             _await(link, select.POLLIN, deadline)
             count = link.recv_into(self._buffer)
         raise EOFError
