@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from papertiger_shm import Connection, Manager, Store, WaitTimeout, connect
+from papertiger_shm.shm import launch as launching
 from papertiger_shm.shm import segment as segments
 from papertiger_shm.shm.rendezvous import Place
 from torture.waiting import eventually
@@ -183,3 +184,27 @@ def test_a_store_whose_start_or_stop_it_interrupts_is_gone(monkeypatch: pytest.M
         eventually(lambda: not [*root.iterdir()] and not segments.own_names(str(root)), where)
         places += 1
     assert places > 20
+
+
+@pytest.mark.usefixtures("apart_from_all")
+def test_a_store_whose_start_is_interrupted_twice_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who presses Ctrl-C once more does so while the first one's end is waited for."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the standard library's Popen is the last to know
+    root = Path(os.environ["PAPERTIGER_DIR"])
+    for number in range(1, 10):
+        second = AtFunction(number)
+
+        def once(*_: object, second: AtFunction = second) -> None:
+            eventually(lambda: segments.own_names(str(root)), "there is something to leave")
+            sys.setprofile(second)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(launching, "_await_report", once)
+        before = sys.getprofile()
+        try:
+            Manager(max_size="1 MiB").start()
+        except KeyboardInterrupt:
+            sys.setprofile(before)
+        gc.collect()
+        eventually(lambda: not [*root.iterdir()] and not segments.own_names(str(root)), second.where)
+        assert second.where

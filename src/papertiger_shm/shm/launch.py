@@ -155,12 +155,10 @@ def _spawn(name: str, read_end: Descriptor, complaints: Descriptor, ready: Descr
 
 def _end(process: subprocess.Popen[bytes], lifeline: Descriptor) -> None:
     """End one that is not to become ready any more: by itself, so that it leaves nothing, if it still can."""
+    _close(lifeline)
     try:
-        _close(lifeline)
-        process.wait(END_SECONDS)
+        process.wait(END_SECONDS)  # interrupted once more, it still ends by itself
     except subprocess.TimeoutExpired:
-        pass
-    finally:
         process.kill()
         process.wait()
 
