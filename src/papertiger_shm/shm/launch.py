@@ -29,7 +29,7 @@ __all__ = ["Started", "launch"]
 READY_SECONDS = 30.0
 """How long a manager may take to become ready. It is well below a second on any machine that is not overwhelmed."""
 
-END_SECONDS = 2.0
+END_SECONDS = 10.0
 """How long one that does not become ready is given to clean up after itself."""
 
 IDLE_VARIABLE = "PAPERTIGER_IDLE_SECONDS"
