@@ -145,6 +145,17 @@ def test_it_is_heard_at_any_moment(connection: Connection, name: str, monkeypatc
     assert len(places) > 20
 
 
+def test_a_connection_that_it_interrupts_leaves_no_descriptor(connection: Connection) -> None:
+    def descriptors() -> int:
+        gc.collect()
+        return len(os.listdir("/dev/fd"))
+
+    connecting(connection)
+    before = descriptors()
+    assert len([*interrupted(lambda: connecting(connection))]) > 20
+    assert descriptors() <= before
+
+
 @pytest.mark.usefixtures("apart_from_all")
 def test_who_keeps_the_exception_keeps_no_lock() -> None:
     """As the interactive interpreter does, with all that the frames it went through have: in ``sys.last_value``."""

@@ -21,6 +21,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 
 from ..errors import AccessDenied, InvalidRequest, ManagerUnavailable
+from .descriptor import Descriptor
 from .lock import Lock
 
 __all__ = ["Card", "Place", "fresh_name", "is_running", "names", "runtime_directory", "valid_name"]
@@ -103,8 +104,7 @@ class Place:
 
     def key(self) -> bytes:
         """The connection secret. Raises FileNotFoundError, AccessDenied."""
-        descriptor = self._open_own(self._key)
-        with os.fdopen(descriptor, "rb") as file:
+        with self._open_own(self._key) as file:
             return file.read(KEY_BYTES + 1)
 
     def make_key(self) -> bytes:
@@ -122,7 +122,7 @@ class Place:
         import json  # here and below: who finds a living manager needs neither this nor a temporary file
 
         try:
-            with os.fdopen(self._open_own(self._card), "rb") as file:
+            with self._open_own(self._card) as file:
                 said = json.loads(file.read(1 << 16))
             return Card(**{field.name: said[field.name] for field in fields(Card)})
         except FileNotFoundError:
@@ -163,23 +163,23 @@ class Place:
                     with contextlib.suppress(OSError):
                         os.rmdir(path)
 
-    def _open_own(self, path: str) -> int:
+    def _open_own(self, path: str) -> Descriptor:
         _trusted(self.root)
         _trusted(self.directory)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file = Descriptor(path, opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW))
         except FileNotFoundError:
             raise
         except OSError as error:
             raise AccessDenied(f"{path} cannot be opened ({error.strerror}): remove it if it is not yours") from error
-        status = os.fstat(descriptor)
+        status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & 0o077 or not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
+            file.close()
             raise AccessDenied(
                 f"{path} is not a private file of user {os.geteuid()} (owner {status.st_uid}, "
                 f"mode {stat.S_IMODE(status.st_mode):o}): find out who put it there, then remove it"
             )
-        return descriptor
+        return file
 
 
 def runtime_directory() -> str:
