@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 
 from papertiger_shm import Connection, Manager, Store, WaitTimeout, connect
+from papertiger_shm.shm import launch as launching
 from papertiger_shm.shm import segment as segments
+from papertiger_shm.shm.rendezvous import Place
 from torture.waiting import eventually
 
 CALLS: dict[str, Callable[[Connection], object]] = {}
@@ -143,6 +145,40 @@ def test_it_is_heard_at_any_moment(connection: Connection, name: str, monkeypatc
     assert len(places) > 20
 
 
+def test_a_connection_that_it_interrupts_leaves_no_descriptor(connection: Connection) -> None:
+    def descriptors() -> int:
+        gc.collect()
+        return len(os.listdir("/dev/fd"))
+
+    connecting(connection)
+    before = descriptors()
+    assert len([*interrupted(lambda: connecting(connection))]) > 20
+    assert descriptors() <= before
+
+
+@pytest.mark.usefixtures("apart_from_all")
+def test_who_keeps_the_exception_keeps_no_lock() -> None:
+    """As the interactive interpreter does, with all that the frames it went through have: in ``sys.last_value``."""
+    place = Place("ci")
+    kept: list[BaseException] = []
+
+    def hold_and_release() -> None:
+        try:
+            lock = place.hold("start", 0)
+        except KeyboardInterrupt as interruption:
+            kept.append(interruption)
+            raise
+        assert lock is not None
+        lock.release()
+
+    hold_and_release()
+    for where, _ in interrupted(hold_and_release):
+        lock = place.hold("start", 0)
+        assert lock is not None, where
+        lock.release()
+    assert len(kept) > 5
+
+
 @pytest.mark.usefixtures("apart_from_all")
 def test_a_store_whose_start_or_stop_it_interrupts_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the standard library's Popen is the last to know
@@ -159,3 +195,27 @@ def test_a_store_whose_start_or_stop_it_interrupts_is_gone(monkeypatch: pytest.M
         eventually(lambda: not [*root.iterdir()] and not segments.own_names(str(root)), where)
         places += 1
     assert places > 20
+
+
+@pytest.mark.usefixtures("apart_from_all")
+def test_a_store_whose_start_is_interrupted_twice_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who presses Ctrl-C once more does so while the first one's end is waited for."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # the standard library's Popen is the last to know
+    root = Path(os.environ["PAPERTIGER_DIR"])
+    for number in range(1, 10):
+        second = AtFunction(number)
+
+        def once(*_: object, second: AtFunction = second) -> None:
+            eventually(lambda: segments.own_names(str(root)), "there is something to leave")
+            sys.setprofile(second)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(launching, "_await_report", once)
+        before = sys.getprofile()
+        try:
+            Manager(max_size="1 MiB").start()
+        except KeyboardInterrupt:
+            sys.setprofile(before)
+        gc.collect()
+        eventually(lambda: not [*root.iterdir()] and not segments.own_names(str(root)), second.where)
+        assert second.where

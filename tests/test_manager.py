@@ -1224,6 +1224,29 @@ def test_a_slow_answer_does_not_lengthen_the_wait(manager: Manager) -> None:
     backend.close()
 
 
+def test_progress_that_is_always_there_does_not_lengthen_the_wait(manager: Manager) -> None:
+    """It may come faster than the caller can tell of it."""
+    over = threading.Event()
+
+    def tell(link: socket.socket) -> None:
+        number = receive(link)[0]
+        until = time.monotonic() + 45
+        with contextlib.suppress(OSError):
+            while not over.is_set() and time.monotonic() < until:
+                link.sendall(wire.progress_frame(number, 1, 2))
+
+    backend = open_backend(manager.name, start=False, timeout=30)
+    set_timeout(backend, 1)
+    backend._channel.progress = lambda done, total: time.sleep(0.001)
+    with in_place_of_its_manager(backend, tell):
+        begun = time.monotonic()
+        with pytest.raises(ManagerUnavailable):
+            backend.stats()
+        over.set()
+        assert time.monotonic() - begun < 25  # 45 s if it waited for as long as there is anything
+    backend.close()
+
+
 def commits_again(backend: ShmBackend) -> bool:
     try:
         backend.commit([put("b")])
@@ -1670,6 +1693,54 @@ def stop_in_child(manager: Manager) -> None:
     other = open_backend(manager.name, start=False, timeout=30)
     other.commit([put("b")])
     other.close()
+
+
+HANDLERS = {
+    "forks": """
+def handler(*_):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+""",
+    "connects": """
+def handler(*_):
+    connect(url).close()
+""",
+}
+
+
+@pytest.mark.parametrize("what", HANDLERS)
+def test_a_handler_forks_or_connects_wherever_a_connecting_is_interrupted(manager: Manager, what: str) -> None:
+    script = """
+import faulthandler, itertools, os, signal, sys
+from papertiger_shm import connect
+
+faulthandler.dump_traceback_later(60, exit=True)  # for one that waits for itself
+url = sys.argv[1]
+left = 0
+HANDLER
+def count(frame, event, argument):
+    global left
+    left -= event == "call"
+    if not left:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGUSR1)
+
+signal.signal(signal.SIGUSR1, handler)
+for number in itertools.count(1):
+    left = number
+    sys.setprofile(count)
+    connection = connect(url)
+    sys.setprofile(None)
+    connection.close()
+    if left > 0:
+        break
+assert number > 20
+"""
+    with python(script.replace("HANDLER", HANDLERS[what]), manager.url) as process:
+        out, complaints = process.communicate()
+    assert (process.returncode, out, complaints) == (0, "", "")
 
 
 def test_closing_while_others_read(manager: Manager) -> None:

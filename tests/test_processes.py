@@ -26,6 +26,7 @@ from papertiger_shm import (
     connect,
     namespace,
 )
+from torture.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +286,7 @@ def test_who_was_stopped_for_longer_than_the_timeout_finds_the_answer(events: Ev
             os.kill(os.getpid(), signal.SIGSTOP)
             return 0
 
-        with connect(url, timeout=0.2) as connection:
+        with connect(url, timeout=1) as connection:
             look, Channel._look = Channel._look, stopped_while_it_looks
             events = Events(connection)
             events.insert({"id": "evt_1", "type": "x"})
@@ -294,7 +295,9 @@ def test_who_was_stopped_for_longer_than_the_timeout_finds_the_answer(events: Ev
     with Interpreter(in_stopped, events.connection.url) as stopped:
         _, status = os.waitpid(stopped.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
-        time.sleep(0.3)
+        eventually(events.count, "what it wrote is there")
+        events.connection.stats()  # answered in turn: so its answer has been sent, too
+        time.sleep(1.1)
         os.kill(stopped.pid, signal.SIGCONT)
         assert stopped.result() == 1
 

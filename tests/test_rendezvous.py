@@ -14,6 +14,7 @@ import pytest
 
 from papertiger_shm.errors import AccessDenied, InvalidRequest
 from papertiger_shm.shm import rendezvous
+from papertiger_shm.shm.launch import launch
 from papertiger_shm.shm.rendezvous import Card, Place
 
 
@@ -198,10 +199,28 @@ def test_what_is_no_private_directory_of_ours_is_refused(
             return os.stat_result(found)
 
         monkeypatch.setattr(os, "lstat", foreign)
-    for attempt in (Place("ci").open, Place("ci").exists, Place("ci").key, lambda: Place("ci").hold("lock", 0)):
+    place = Place("ci")
+    for attempt in (
+        place.open,
+        place.exists,
+        place.key,
+        lambda: place.hold("lock", 0),
+        lambda: launch(place, kind="owned", max_size=1 << 20),
+    ):
         with pytest.raises(AccessDenied, match=str(path)) as caught:
             attempt()
         assert "PAPERTIGER_DIR" in str(caught.value)
+    assert os.path.lexists(path)
+
+
+def test_an_empty_directory_in_a_root_that_is_refused_stays(root: Path) -> None:
+    """``PAPERTIGER_DIR`` may be its user's home, and the name that of a directory there."""
+    root.mkdir(0o700)
+    root.chmod(0o750)
+    (root / "ci").mkdir(0o700)
+    with pytest.raises(AccessDenied, match=str(root)):
+        launch(Place("ci"), kind="owned", max_size=1 << 20)
+    assert (root / "ci").is_dir()
 
 
 @pytest.mark.parametrize("file", ["key", "card"])

@@ -98,8 +98,7 @@ class Channel:
         self._closed = False
         self.progress: Callable[[int, int], object] | None = None
         """Called where an answer takes its time, with how far it is and how far it will be."""
-        with _forking:
-            _channels.add(self)
+        _channels.add(self)
 
     def open(self) -> None:
         """Connect now, unless we are. Raises ManagerUnavailable, AccessDenied."""
@@ -346,6 +345,7 @@ class Channel:
     def _receive_slowly(self, link: socket.socket, number: int, deadline: float, count: int) -> list[Any]:
         frames = wire.FrameReader()
         parts: list[bytes] = []
+        late = False
         while count:
             frames.feed(self._buffer[:count])
             for body in frames.bodies():
@@ -361,6 +361,9 @@ class Channel:
                 parts.append(answer[2])
                 if answer[1] == wire.LAST:
                     return wire.message_of(b"".join(parts))
+            if late:
+                raise BlockingIOError
+            late = time.monotonic() >= deadline  # what has come by then is taken, and no more: it might never end
             _await(link, select.POLLIN, deadline)
             count = link.recv_into(self._buffer)
         raise EOFError
@@ -569,15 +572,15 @@ def listens(place: Place) -> bool:
     return True
 
 
-_forking = threading.Lock()
-# Who closes a channel takes it out: the set itself would learn of its end in a callback, in which a Ctrl-C is lost.
+# No lock guards it: a signal handler may fork, or connect, in the midst of whatever had taken it. What a fork copies is
+# whole, since one call into C changes it. Who closes a channel takes it out: the set itself would learn of its end in a
+# callback, in which a Ctrl-C is lost.
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
 
 def _part_from_parent() -> None:
     for channel in list(_channels):
         channel._forget_parent()
-    _forking.release()
 
 
-os.register_at_fork(before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_part_from_parent)
+os.register_at_fork(after_in_child=_part_from_parent)

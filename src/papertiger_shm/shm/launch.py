@@ -29,7 +29,7 @@ __all__ = ["Started", "launch"]
 READY_SECONDS = 30.0
 """How long a manager may take to become ready. It is well below a second on any machine that is not overwhelmed."""
 
-END_SECONDS = 2.0
+END_SECONDS = 10.0
 """How long one that does not become ready is given to clean up after itself."""
 
 IDLE_VARIABLE = "PAPERTIGER_IDLE_SECONDS"
@@ -155,12 +155,10 @@ def _spawn(name: str, read_end: Descriptor, complaints: Descriptor, ready: Descr
 
 def _end(process: subprocess.Popen[bytes], lifeline: Descriptor) -> None:
     """End one that is not to become ready any more: by itself, so that it leaves nothing, if it still can."""
+    _close(lifeline)
     try:
-        _close(lifeline)
-        process.wait(END_SECONDS)
+        process.wait(END_SECONDS)  # interrupted once more, it still ends by itself
     except subprocess.TimeoutExpired:
-        pass
-    finally:
         process.kill()
         process.wait()
 

@@ -34,9 +34,13 @@ class Lock:
         from filelock import lock_descriptor
 
         file = Descriptor(path, opener=_open)
-        # A lock on a removed file locks nobody out.
-        if lock_descriptor(file.fileno(), blocking=False) and os.fstat(file.fileno()).st_nlink:
-            return cls(path, file)
+        try:
+            # A lock on a removed file locks nobody out.
+            if lock_descriptor(file.fileno(), blocking=False) and os.fstat(file.fileno()).st_nlink:
+                return cls(path, file)
+        except BaseException:
+            file.close()  # who keeps the exception keeps the file
+            raise
         file.close()
         return None
 

@@ -21,6 +21,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 
 from ..errors import AccessDenied, InvalidRequest, ManagerUnavailable
+from .descriptor import Descriptor
 from .lock import Lock
 
 __all__ = ["Card", "Place", "fresh_name", "is_running", "names", "runtime_directory", "valid_name"]
@@ -89,28 +90,21 @@ class Place:
         deadline = time.monotonic() + timeout
         path = os.path.join(self.directory, file)
         while True:
-            # The directory may go at any moment between these two steps; then both are done again.
-            with contextlib.suppress(FileNotFoundError):
+            try:
+                # The directory may go at any moment between these two steps; then both are done again.
                 self.open()
-                try:
-                    lock = Lock.take(path)
-                except OSError as error:
-                    if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK):
-                        raise AccessDenied(
-                            f"{path} cannot be locked ({error.strerror}): it is not ours; find out who put "
-                            "it there, then remove it, or set PAPERTIGER_DIR to a directory of your own"
-                        ) from error
-                    raise
-                if lock is not None:
-                    return lock
+                lock = _locked(path)
+            except FileNotFoundError:
+                lock = None
+            if lock is not None:  # with no call in between, where an interruption's frames would keep it
+                return lock
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.01)
 
     def key(self) -> bytes:
         """The connection secret. Raises FileNotFoundError, AccessDenied."""
-        descriptor = self._open_own(self._key)
-        with os.fdopen(descriptor, "rb") as file:
+        with self._open_own(self._key) as file:
             return file.read(KEY_BYTES + 1)
 
     def make_key(self) -> bytes:
@@ -128,7 +122,7 @@ class Place:
         import json  # here and below: who finds a living manager needs neither this nor a temporary file
 
         try:
-            with os.fdopen(self._open_own(self._card), "rb") as file:
+            with self._open_own(self._card) as file:
                 said = json.loads(file.read(1 << 16))
             return Card(**{field.name: said[field.name] for field in fields(Card)})
         except FileNotFoundError:
@@ -160,30 +154,32 @@ class Place:
         lock.release()
 
     def remove_if_empty(self) -> None:
-        """Remove the directories that nobody uses."""
-        for path in (self.directory, self.root):
-            # The root that PAPERTIGER_DIR names is its user's to remove.
-            if path != self.root or path == _default_root():
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
+        """Remove the directories that nobody uses; what is refused as not ours alone stays."""
+        with contextlib.suppress(OSError):  # AccessDenied is one
+            self.exists()
+            for path in (self.directory, self.root):
+                # The root that PAPERTIGER_DIR names is its user's to remove.
+                if path != self.root or path == _default_root():
+                    with contextlib.suppress(OSError):
+                        os.rmdir(path)
 
-    def _open_own(self, path: str) -> int:
+    def _open_own(self, path: str) -> Descriptor:
         _trusted(self.root)
         _trusted(self.directory)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file = Descriptor(path, opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW))
         except FileNotFoundError:
             raise
         except OSError as error:
             raise AccessDenied(f"{path} cannot be opened ({error.strerror}): remove it if it is not yours") from error
-        status = os.fstat(descriptor)
+        status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & 0o077 or not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
+            file.close()
             raise AccessDenied(
                 f"{path} is not a private file of user {os.geteuid()} (owner {status.st_uid}, "
                 f"mode {stat.S_IMODE(status.st_mode):o}): find out who put it there, then remove it"
             )
-        return descriptor
+        return file
 
 
 def runtime_directory() -> str:
@@ -238,6 +234,19 @@ def unavailable(place: Place, why: str) -> ManagerUnavailable:
         f"no manager answers for {place.url} ({why}; looked in {place.directory}): start one with "
         f"Manager({place.name!r}), with connect({place.url!r}, start=True) or with `papertiger-shm serve {place.name}`"
     )
+
+
+def _locked(path: str) -> Lock | None:
+    """Lock it if it is to be had just now. Raises FileNotFoundError without its directory, AccessDenied."""
+    try:
+        return Lock.take(path)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK):
+            raise AccessDenied(
+                f"{path} cannot be locked ({error.strerror}): it is not ours; find out who put "
+                "it there, then remove it, or set PAPERTIGER_DIR to a directory of your own"
+            ) from error
+        raise
 
 
 def _default_root() -> str:
