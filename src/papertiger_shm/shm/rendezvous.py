@@ -2,11 +2,13 @@
 
 A store's directory holds ``lock`` (held by the living manager: the proof of life), ``socket``, ``key`` (the
 connection secret), ``card`` (what is running, for whoever finds only remains) and ``log``, and a file for each
-lease (held as long as a client lives). What is said over the socket never enters here.
+lease (held as long as a client lives), and ``start`` while somebody starts a manager on demand. What is said over the
+socket never enters here.
 
 Names may vanish at any time, since a manager removes its directory when it stops. Three rules keep that safe: only
-the holder of the lock removes anything; the lock goes last, so that whoever locks its removed file knows it by the
-missing link and starts over; and after that the holder touches nothing but an empty directory.
+the holder of the lock removes anything, but for a lease and a ``start`` in vain, which their own holders remove; the
+lock goes last, so that whoever locks its removed file knows it by the missing link and starts over; and after that the
+holder touches nothing but an empty directory.
 """
 
 from __future__ import annotations
