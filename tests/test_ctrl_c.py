@@ -153,7 +153,7 @@ def test_a_connection_that_it_interrupts_leaves_no_descriptor(connection: Connec
     connecting(connection)
     before = descriptors()
     assert len([*interrupted(lambda: connecting(connection))]) > 20
-    assert descriptors() <= before
+    eventually(lambda: descriptors() <= before, "others may have one open for a moment, but not for ever")
 
 
 @pytest.mark.usefixtures("apart_from_all")
