@@ -297,7 +297,7 @@ def test_who_was_stopped_for_longer_than_the_timeout_finds_the_answer(events: Ev
         assert os.WIFSTOPPED(status)
         eventually(events.count, "what it wrote is there")
         events.connection.stats()  # answered in turn: so its answer has been sent, too
-        time.sleep(1.1)
+        time.sleep(1.1)  # what it is about: for longer than its timeout
         os.kill(stopped.pid, signal.SIGCONT)
         assert stopped.result() == 1
 

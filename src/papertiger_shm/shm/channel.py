@@ -316,7 +316,7 @@ class Channel:
         count = self._look(link)
         if not count:
             # Also past the deadline: who was stopped meanwhile, as by a Ctrl-Z, has the answer only to fetch.
-            _await(link, select.POLLIN, max(deadline, time.monotonic() + LEAST_PATIENCE))
+            _await(link, select.POLLIN, deadline, LEAST_PATIENCE)
             count = link.recv_into(buffer)
         if count >= 4 and _length(buffer)[0] == count - 4:
             answer: list[Any] = unpack(buffer[4:count])
@@ -488,8 +488,7 @@ class Channel:
         except AlreadyExists:
             pass  # by someone who had an older lock file, or an owner
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(starter.path)
+            starter.remove()
             self._place.remove_if_empty()
             raise
         finally:
@@ -551,11 +550,14 @@ def _send_slowly(link: socket.socket, rest: memoryview, deadline: float) -> None
             rest = rest[link.send(rest, socket.MSG_DONTWAIT) :]
 
 
-def _await(link: socket.socket, event: int, deadline: float) -> None:
-    """Wait until the link is ready for more. Raises BlockingIOError where it is not at the deadline."""
+def _await(link: socket.socket, event: int, deadline: float, least: float = 0.0) -> None:
+    """Wait until the link is ready for more. Raises BlockingIOError where it is not at the deadline.
+
+    ``least``: for so many seconds it is waited in any case.
+    """
     poll = select.poll()
     poll.register(link, event)
-    if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
+    if not poll.poll(max(deadline - time.monotonic(), least) * 1000):
         raise BlockingIOError
 
 

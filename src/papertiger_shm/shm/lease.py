@@ -6,7 +6,6 @@ does with its life never enters here.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
@@ -31,10 +30,7 @@ class Lease:
 
     def release(self) -> None:
         """Give it up, and leave no file; again does nothing."""
-        if self._lock.is_held:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._lock.path)
-            self._lock.release()
+        self._lock.remove()
 
     def __repr__(self) -> str:
         return f"<Lease {self.id} {'held' if self._lock.is_held else 'released'}>"

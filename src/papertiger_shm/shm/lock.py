@@ -7,6 +7,7 @@ What a lock stands for, and who waits for it how long, never enters here.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import weakref
@@ -57,6 +58,13 @@ class Lock:
         self._file.close()
         # The set itself would learn of its end in a callback, in which a Ctrl-C is lost.
         _held.discard(self)
+
+    def remove(self) -> None:
+        """As ``release``, and leave no file."""
+        if self.is_held:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            self.release()
 
 
 def _open(path: str, _: int) -> int:
